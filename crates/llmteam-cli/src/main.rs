@@ -1,0 +1,2 @@
+//! The `llmteam` command line.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The orchestration layer of llmteam.

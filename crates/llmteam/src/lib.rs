@@ -1,0 +1,1 @@
+//! Umbrella of the llmteam layers.
