@@ -1,1 +1,6 @@
-//! The security layer of llmteam.
+//! The security layer of llmteam: who is acting, for whom, and the foundations every layer shares.
+//!
+//! It knows no agent, no workflow, no graph and no route.
+
+pub mod clock;
+pub mod id;
