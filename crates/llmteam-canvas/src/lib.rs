@@ -1,1 +1,5 @@
-//! The canvas layer of llmteam.
+//! The canvas layer of llmteam: the graph people draw and its execution.
+//!
+//! This crate knows no route and no pixel.
+
+pub mod canvas;
