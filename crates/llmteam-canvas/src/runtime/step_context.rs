@@ -1,0 +1,218 @@
+//! What a handler is handed for one attempt of one activation.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use async_trait::async_trait;
+use llmteam_security::id::{InstanceId, RunId, SegmentId, StepId, TenantId};
+use serde_json::{Map, Value};
+use std::sync::Mutex;
+use tokio::sync::Notify;
+
+use crate::canvas::handler::{EffectClass, StepError, effect_key};
+use crate::events::StepEvent;
+use crate::runtime::{RuntimeContext, StepInput};
+
+/// The part of a step definition that its handler may see.
+#[derive(Debug)]
+pub struct StepSpec {
+    /// The step's id.
+    pub step_id: StepId,
+    /// Catalog type id.
+    pub step_type: String,
+    /// The `config` object as the segment writes it.
+    pub config: Map<String, Value>,
+    /// Names of the effective output ports.
+    pub outputs: Vec<Arc<str>>,
+}
+
+/// How a step reaches the run it belongs to; the runner is the one implementation outside tests.
+#[async_trait]
+pub trait StepLink: Send + Sync {
+    /// Records an event of the step.
+    fn emit(&self, step: &StepSpec, activation: u32, event: StepEvent);
+
+    /// Records durably that call `n` of this activation is about to be made.
+    async fn intent(&self, step: &StepSpec, activation: u32, n: u32) -> Result<(), StepError>;
+}
+
+/// State of one activation that outlives its attempts.
+#[derive(Debug, Default)]
+pub(crate) struct Activation {
+    state: Mutex<Map<String, Value>>,
+    cancelled: AtomicBool,
+    cancel: Notify,
+}
+
+impl Activation {
+    pub(crate) fn with_state(state: Map<String, Value>) -> Self {
+        Self { state: Mutex::new(state), ..Self::default() }
+    }
+
+    pub(crate) fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Release);
+        self.cancel.notify_waiters();
+    }
+
+    pub(crate) fn state(&self) -> Map<String, Value> {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Map<String, Value>> {
+        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// One attempt of one activation of a step.
+///
+/// There is no way from here to another step's input, output, state or context.
+pub struct StepContext {
+    runtime: RuntimeContext,
+    step: Arc<StepSpec>,
+    link: Arc<dyn StepLink>,
+    activation: u32,
+    attempt: u32,
+    calls: AtomicU32,
+    input: StepInput,
+    shared: Arc<Activation>,
+}
+
+impl std::fmt::Debug for StepContext {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StepContext")
+            .field("run_id", self.run_id())
+            .field("step_id", self.step_id())
+            .field("activation", &self.activation)
+            .field("attempt", &self.attempt)
+            .finish_non_exhaustive()
+    }
+}
+
+impl StepContext {
+    pub(crate) fn new(
+        runtime: RuntimeContext,
+        step: Arc<StepSpec>,
+        link: Arc<dyn StepLink>,
+        (activation, attempt): (u32, u32),
+        input: StepInput,
+        shared: Arc<Activation>,
+    ) -> Self {
+        Self { runtime, step, link, activation, attempt, calls: AtomicU32::new(0), input, shared }
+    }
+
+    /// A context that belongs to no run: for testing a handler by itself. Events go nowhere.
+    pub fn detached(runtime: RuntimeContext, step: StepSpec, input: StepInput) -> Self {
+        Self::new(runtime, Arc::new(step), Arc::new(NoLink), (1, 1), input, Arc::default())
+    }
+
+    /// Resources of the run, by reference.
+    pub fn runtime(&self) -> &RuntimeContext {
+        &self.runtime
+    }
+
+    /// The tenant the run belongs to.
+    pub fn tenant_id(&self) -> &TenantId {
+        self.runtime.tenant_id()
+    }
+
+    /// The workflow instance.
+    pub fn instance_id(&self) -> &InstanceId {
+        self.runtime.instance_id()
+    }
+
+    /// The run.
+    pub fn run_id(&self) -> &RunId {
+        self.runtime.run_id()
+    }
+
+    /// The segment that runs.
+    pub fn segment_id(&self) -> &SegmentId {
+        self.runtime.segment_id()
+    }
+
+    /// This step.
+    pub fn step_id(&self) -> &StepId {
+        &self.step.step_id
+    }
+
+    /// This step's type, configuration and ports.
+    pub fn step(&self) -> &StepSpec {
+        &self.step
+    }
+
+    /// The step's `config` object as the segment writes it.
+    pub fn config(&self) -> &Map<String, Value> {
+        &self.step.config
+    }
+
+    /// What this activation received.
+    pub fn input(&self) -> &StepInput {
+        &self.input
+    }
+
+    /// Which activation of the step in this run, from 1.
+    pub fn activation(&self) -> u32 {
+        self.activation
+    }
+
+    /// Which attempt of the activation, from 1.
+    pub fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// Step-local state of this activation; it outlives attempts, pauses and crashes.
+    pub fn get_state(&self, key: &str) -> Option<Value> {
+        self.shared.lock().get(key).cloned()
+    }
+
+    /// Sets step-local state. It is recorded when the attempt ends.
+    pub fn set_state(&self, key: impl Into<String>, value: Value) {
+        self.shared.lock().insert(key.into(), value);
+    }
+
+    /// Forgets all step-local state.
+    pub fn clear_state(&self) {
+        self.shared.lock().clear();
+    }
+
+    /// Resolves when the attempt is to stop.
+    pub async fn cancelled(&self) {
+        let notified = self.shared.cancel.notified();
+        tokio::pin!(notified);
+        notified.as_mut().enable();
+        if !self.shared.cancelled.load(Ordering::Acquire) {
+            notified.await;
+        }
+    }
+
+    /// Records an event of this step.
+    pub fn emit(&self, event: StepEvent) {
+        self.link.emit(&self.step, self.activation, event);
+    }
+
+    /// Opens the next outside call of this attempt and returns its idempotency key.
+    ///
+    /// For [`EffectClass::AtMostOnce`] an intent is committed first, so that a crash after it is seen.
+    ///
+    /// # Errors
+    /// The intent could not be recorded; the call must not be made.
+    pub async fn begin_effect(&self, class: EffectClass) -> Result<String, StepError> {
+        let n = self.calls.fetch_add(1, Ordering::Relaxed);
+        if class == EffectClass::AtMostOnce {
+            self.link.intent(&self.step, self.activation, n).await?;
+        }
+        Ok(effect_key(self.tenant_id(), self.run_id(), self.step_id(), self.activation, n))
+    }
+}
+
+/// The link of a context that belongs to no run.
+struct NoLink;
+
+#[async_trait]
+impl StepLink for NoLink {
+    fn emit(&self, _: &StepSpec, _: u32, _: StepEvent) {}
+
+    async fn intent(&self, _: &StepSpec, _: u32, _: u32) -> Result<(), StepError> {
+        Ok(())
+    }
+}
