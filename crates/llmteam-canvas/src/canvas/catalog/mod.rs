@@ -1,5 +1,8 @@
-//! Step types: what the palette shows and what validation knows about each.
+//! Step types: what the palette shows, what validation knows and what runs them.
 
+mod builtin;
 mod metadata;
+mod registry;
 
 pub use self::metadata::{PortSpec, StepCategory, StepTypeMetadata};
+pub use self::registry::StepCatalog;
