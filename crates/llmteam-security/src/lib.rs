@@ -4,3 +4,18 @@
 
 pub mod clock;
 pub mod id;
+pub mod kv;
+pub mod principal;
+pub mod secret;
+#[cfg(feature = "sqlite")]
+pub mod sql;
+
+pub use crate::{
+    clock::{Clock, ManualClock, SystemClock, Timestamp, Wake},
+    id::{
+        AgentId, InstanceId, InvalidId, PrincipalId, RequestId, RunId, SegmentId, StepId, TenantId,
+    },
+    kv::{KeyCodec, KeyValueStore, KvError, MemoryKeyValueStore, ScopedStore},
+    principal::{Principal, Role},
+    secret::{EnvSecrets, FileSecrets, Secret, SecretError, SecretsProvider},
+};
