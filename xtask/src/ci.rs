@@ -1,0 +1,149 @@
+//! `cargo xtask ci`: everything a change must pass, cheapest first, stopping at the first failure.
+//!
+//! Invariant: nothing is skipped in silence. Only `--without` skips a service, and the last line counts it.
+
+use std::process::Stdio;
+
+use crate::{
+    clock::Stopwatch,
+    conformance::Conformance,
+    deny::{self, Advisories},
+    flags,
+    ids::Ids,
+    layers, lint,
+    process::{Failure, Result, cargo, output, run},
+    services::{self, Service, Variable},
+    shard::Shard,
+    tally::Tally,
+    test::Test,
+    tidy,
+};
+
+pub(crate) struct Ci {
+    pub(crate) without: Vec<Service>,
+}
+
+/// What the stages found so far.
+struct Report {
+    tests: Tally,
+    advisories: Advisories,
+}
+
+impl Ci {
+    pub(crate) fn run(&self) -> Result<()> {
+        let watch = Stopwatch::start();
+        let mut report = Report {
+            tests: Tally::default(),
+            advisories: Advisories::Unreachable,
+        };
+        let services = stage("services", || services::up(&self.without, false))?;
+        let result = self.stages(&services.env, &mut report);
+        services::down(&services.started)?;
+        if report.tests.count() > 0 {
+            println!("\n{}", report.tests);
+        }
+        result.map_err(|error| Failure(format!("{error}\nci failed in {watch}")))?;
+        let skipped = self.without.len();
+        let advisories = match report.advisories {
+            Advisories::Checked => "",
+            Advisories::Unreachable => {
+                ", advisories not checked (their database could not be fetched)"
+            }
+        };
+        println!("ci passed in {watch}, {skipped} services skipped{advisories}");
+        Ok(())
+    }
+
+    fn stages(&self, env: &[Variable], report: &mut Report) -> Result<()> {
+        stage("fmt", lint::fmt)?;
+        stage("layers", layers::run)?;
+        stage("tidy", tidy::run)?;
+        stage("ids", || Ids { list: false }.run())?;
+        stage("clippy", lint::clippy)?;
+        report.advisories = stage("deny", deny::check)?;
+        let tests = Test {
+            module: None,
+            fast: false,
+            threads: flags::threads(),
+            shard: Shard::default(),
+            coverage: false,
+            without: self.without.clone(),
+            env: Some(env.to_vec()),
+        };
+        stage("tests", || count(&mut report.tests, tests.tally()?))?;
+        stage("layers alone", || layers_alone(&mut report.tests))?;
+        stage("doc tests", || {
+            libtest("test --quiet --workspace --doc", &mut report.tests)
+        })?;
+        stage("docs", docs)?;
+        stage("conformance", || {
+            conformance(false).and_then(|()| conformance(true))
+        })
+    }
+}
+
+/// Runs one stage and says what it is and how long it took.
+fn stage<T>(name: &str, run: impl FnOnce() -> Result<T>) -> Result<T> {
+    println!("\n== {name}");
+    let watch = Stopwatch::start();
+    let result = run().map_err(|error| Failure(format!("{error}\nstage `{name}` failed")))?;
+    println!("== {name}: {watch}");
+    Ok(result)
+}
+
+/// The lowest layer runs its tests with nothing but itself; the others must at least compile alone.
+fn layers_alone(total: &mut Tally) -> Result<()> {
+    libtest(
+        "test --quiet --package llmteam-security --no-default-features --lib --tests",
+        total,
+    )?;
+    [
+        "llmteam-orchestration",
+        "llmteam-workflow",
+        "llmteam-canvas",
+        "llmteam",
+    ]
+    .iter()
+    .try_for_each(|layer| {
+        run(&mut cargo(&format!(
+            "check --quiet --package {layer} --no-default-features"
+        )))
+    })
+}
+
+/// Runs tests through cargo, for what has no binary to list, and counts them.
+fn libtest(words: &str, total: &mut Tally) -> Result<()> {
+    let output = output(cargo(words).stderr(Stdio::inherit()))?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    let tally = Tally::sum_of(&said);
+    println!("  {tally}");
+    if output.status.success() {
+        return count(total, tally);
+    }
+    println!("{said}");
+    // A crate whose tests do not compile has reported none of them.
+    let failed = tally.failed.max(1);
+    count(total, Tally { failed, ..tally })
+}
+
+fn count(total: &mut Tally, tally: Tally) -> Result<()> {
+    *total += tally;
+    if tally.failed == 0 {
+        Ok(())
+    } else {
+        Err(Failure(format!("{} tests failed", tally.failed)))
+    }
+}
+
+/// Libraries only: the program `llmteam` and the library `llmteam` would write the same page.
+fn docs() -> Result<()> {
+    run(cargo("doc --quiet --workspace --no-deps --lib").env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+fn conformance(rules: bool) -> Result<()> {
+    Conformance {
+        dir: "tests/conformance".into(),
+        rules,
+    }
+    .run()
+}
