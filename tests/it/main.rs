@@ -1,1 +1,3 @@
 //! The system from outside.
+
+mod conformance;

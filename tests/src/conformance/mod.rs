@@ -1,0 +1,16 @@
+//! Conformance cases: what they say, how an engine is asked, and how the answers are compared.
+//!
+//! The format is described in `docs/spec/conformance.md`. Nothing here knows how an engine works:
+//! [`Engine`] is all that a case is run through.
+
+mod case;
+mod compare;
+mod engine;
+mod observed;
+mod variants;
+
+pub use case::{Case, CaseFile, Expectation, load_dir, load_file};
+pub use compare::compare;
+pub use engine::{Engine, OracleEngine, Refusal, case_types, scenario};
+pub use observed::{Observed, Seen};
+pub use variants::{Order, Variant, variants};

@@ -1,0 +1,122 @@
+//! What was seen of a run, whatever ran it.
+
+use crate::oracle;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// One event as seen.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Seen {
+    /// Wire name of its type.
+    pub kind: String,
+    /// The step, none for segment events.
+    pub step: Option<String>,
+    /// The payload.
+    pub payload: Value,
+    /// `event_id`, where the engine numbers its events.
+    pub id: Option<String>,
+    /// `parent_event_id`.
+    pub parent: Option<String>,
+    /// `timestamp`.
+    pub timestamp: Option<String>,
+}
+
+impl Seen {
+    /// `type` or `type:step_id`.
+    #[must_use]
+    pub fn label(&self) -> String {
+        match &self.step {
+            Some(step) => format!("{}:{step}", self.kind),
+            None => self.kind.clone(),
+        }
+    }
+}
+
+/// A run as seen from outside.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Observed {
+    /// The result's status; `refused` when the segment was not run.
+    pub status: String,
+    /// The result's output.
+    pub output: Value,
+    /// The error's type.
+    pub error_type: Option<String>,
+    /// `current_step`.
+    pub current_step: Option<String>,
+    /// The events, in order.
+    pub events: Vec<Seen>,
+    /// `steps_completed`.
+    pub steps_completed: u64,
+    /// `steps_failed`.
+    pub steps_failed: u64,
+    /// `steps_skipped`.
+    pub steps_skipped: u64,
+    /// For every `expect_status`: its time, the status expected, the status found.
+    pub statuses: Vec<(u64, String, String)>,
+}
+
+impl Observed {
+    /// The event labels, in order.
+    #[must_use]
+    pub fn labels(&self) -> Vec<String> {
+        self.events.iter().map(Seen::label).collect()
+    }
+
+    /// Step to the input object of each activation.
+    #[must_use]
+    pub fn step_inputs(&self) -> BTreeMap<String, Vec<Value>> {
+        let mut inputs: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+        for event in self
+            .events
+            .iter()
+            .filter(|event| event.kind == "step.started")
+        {
+            let step = event.step.clone().unwrap_or_default();
+            inputs
+                .entry(step)
+                .or_default()
+                .push(event.payload["input"].clone());
+        }
+        inputs
+    }
+
+    /// Step to skip reason.
+    #[must_use]
+    pub fn skipped(&self) -> BTreeMap<String, String> {
+        let skips = self
+            .events
+            .iter()
+            .filter(|event| event.kind == "step.skipped");
+        let reason = |event: &Seen| {
+            event.payload["reason"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned()
+        };
+        skips
+            .map(|event| (event.step.clone().unwrap_or_default(), reason(event)))
+            .collect()
+    }
+}
+
+impl From<oracle::Outcome> for Observed {
+    fn from(outcome: oracle::Outcome) -> Self {
+        let seen = |event: oracle::Event| Seen {
+            kind: event.kind,
+            step: event.step,
+            payload: event.payload,
+            ..Seen::default()
+        };
+        Self {
+            status: outcome.status,
+            output: outcome.output,
+            error_type: outcome.error_type,
+            current_step: outcome.current_step,
+            events: outcome.events.into_iter().map(seen).collect(),
+            steps_completed: outcome.steps_completed,
+            steps_failed: outcome.steps_failed,
+            steps_skipped: outcome.steps_skipped,
+            statuses: outcome.statuses,
+        }
+    }
+}
