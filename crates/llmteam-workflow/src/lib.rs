@@ -1,1 +1,3 @@
 //! The workflow layer of llmteam.
+
+pub mod human;
