@@ -1,3 +1,4 @@
 //! The workflow layer of llmteam.
 
+pub mod egress;
 pub mod human;
