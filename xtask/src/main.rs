@@ -13,6 +13,7 @@ mod fresh;
 mod ids;
 mod layers;
 mod lint;
+mod pages;
 mod process;
 mod services;
 mod shard;

@@ -4,7 +4,10 @@
 
 use std::{collections::BTreeSet, fs};
 
-use crate::process::{Failure, Result, at, output, program, root};
+use crate::{
+    pages,
+    process::{Failure, Result, at, output, program, root},
+};
 
 /// What stands at the top, besides dot files and licences.
 const TOP: [&str; 10] = [
@@ -27,11 +30,16 @@ const LONG: [(&str, &str); 0] = [];
 pub(crate) fn run() -> Result<()> {
     let files = tracked()?;
     let mut faults = top_level(&files);
+    let mut crates = Vec::new();
     for file in files.iter().filter(|file| file.ends_with(".rs")) {
         let path = root().join(file);
         let text = fs::read_to_string(&path).map_err(at(&path))?;
         faults.extend(in_source(file, &text));
+        if file.starts_with("crates/") {
+            crates.push(text);
+        }
     }
+    faults.extend(pages::faults(&crates, &files));
     let gone = LONG
         .iter()
         .filter(|(file, _)| !files.iter().any(|it| it == file));
