@@ -3,3 +3,5 @@
 //! This crate knows no route and no pixel.
 
 pub mod canvas;
+pub mod events;
+pub mod runtime;

@@ -2,4 +2,5 @@
 
 pub mod catalog;
 pub mod definition;
+pub mod handler;
 pub mod ports;

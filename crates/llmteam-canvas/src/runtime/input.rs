@@ -37,12 +37,20 @@ enum Subject {
 impl StepInput {
     /// The first activation of the entrypoint: the run input is input object and subject.
     pub fn of_run(input: Arc<Value>) -> Self {
-        Self { ports: Ports::Run(input), subject: Subject::Whole, slots: Vec::new() }
+        Self {
+            ports: Ports::Run(input),
+            subject: Subject::Whole,
+            slots: Vec::new(),
+        }
     }
 
     /// Values by port; the subject is the whole object.
     pub fn of_ports(ports: PortValues) -> Self {
-        Self { ports: Ports::Named(ports), subject: Subject::Whole, slots: Vec::new() }
+        Self {
+            ports: Ports::Named(ports),
+            subject: Subject::Whole,
+            slots: Vec::new(),
+        }
     }
 
     /// The same input with the value of one port as its subject.
@@ -63,7 +71,10 @@ impl StepInput {
     pub fn port(&self, name: &str) -> Option<&Value> {
         match &self.ports {
             Ports::Run(input) => input.get(name),
-            Ports::Named(ports) => ports.iter().find(|(port, _)| &**port == name).map(|(_, value)| &**value),
+            Ports::Named(ports) => ports
+                .iter()
+                .find(|(port, _)| &**port == name)
+                .map(|(_, value)| &**value),
         }
     }
 
@@ -72,8 +83,10 @@ impl StepInput {
         match &self.ports {
             Ports::Run(input) => Arc::clone(input),
             Ports::Named(ports) => {
-                let fields: Map<String, Value> =
-                    ports.iter().map(|(port, value)| (port.to_string(), Value::clone(value))).collect();
+                let fields: Map<String, Value> = ports
+                    .iter()
+                    .map(|(port, value)| (port.to_string(), Value::clone(value)))
+                    .collect();
                 Arc::new(Value::Object(fields))
             }
         }

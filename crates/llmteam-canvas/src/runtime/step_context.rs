@@ -1,36 +1,32 @@
 //! What a handler is handed for one attempt of one activation.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use llmteam_orchestration::call::Caller;
+use llmteam_orchestration::llm::LlmProvider;
 use llmteam_security::id::{InstanceId, RunId, SegmentId, StepId, TenantId};
+use llmteam_security::kv::{KeyCodec, ScopedStore};
+use llmteam_security::secret::Secret;
+use llmteam_workflow::egress::Client;
 use serde_json::{Map, Value};
-use std::sync::Mutex;
 use tokio::sync::Notify;
 
+use super::{ResourceNotFoundError, RuntimeContext, RuntimeContextError, StepInput, StepSpec};
 use crate::canvas::handler::{EffectClass, StepError, effect_key};
-use crate::events::StepEvent;
-use crate::runtime::{RuntimeContext, StepInput};
-
-/// The part of a step definition that its handler may see.
-#[derive(Debug)]
-pub struct StepSpec {
-    /// The step's id.
-    pub step_id: StepId,
-    /// Catalog type id.
-    pub step_type: String,
-    /// The `config` object as the segment writes it.
-    pub config: Map<String, Value>,
-    /// Names of the effective output ports.
-    pub outputs: Vec<Arc<str>>,
-}
+use crate::events::{EventEmitter, StepEvent};
 
 /// How a step reaches the run it belongs to; the runner is the one implementation outside tests.
 #[async_trait]
 pub trait StepLink: Send + Sync {
     /// Records an event of the step.
     fn emit(&self, step: &StepSpec, activation: u32, event: StepEvent);
+
+    /// Whether the run keeps call events (`RunConfig.emit_call_events`).
+    fn emits_calls(&self) -> bool {
+        false
+    }
 
     /// Records durably that call `n` of this activation is about to be made.
     async fn intent(&self, step: &StepSpec, activation: u32, n: u32) -> Result<(), StepError>;
@@ -46,7 +42,10 @@ pub(crate) struct Activation {
 
 impl Activation {
     pub(crate) fn with_state(state: Map<String, Value>) -> Self {
-        Self { state: Mutex::new(state), ..Self::default() }
+        Self {
+            state: Mutex::new(state),
+            ..Self::default()
+        }
     }
 
     pub(crate) fn cancel(&self) {
@@ -59,7 +58,9 @@ impl Activation {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Map<String, Value>> {
-        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.state
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
@@ -97,12 +98,28 @@ impl StepContext {
         input: StepInput,
         shared: Arc<Activation>,
     ) -> Self {
-        Self { runtime, step, link, activation, attempt, calls: AtomicU32::new(0), input, shared }
+        Self {
+            runtime,
+            step,
+            link,
+            activation,
+            attempt,
+            calls: AtomicU32::new(0),
+            input,
+            shared,
+        }
     }
 
     /// A context that belongs to no run: for testing a handler by itself. Events go nowhere.
     pub fn detached(runtime: RuntimeContext, step: StepSpec, input: StepInput) -> Self {
-        Self::new(runtime, Arc::new(step), Arc::new(NoLink), (1, 1), input, Arc::default())
+        Self::new(
+            runtime,
+            Arc::new(step),
+            Arc::new(NoLink),
+            (1, 1),
+            input,
+            Arc::default(),
+        )
     }
 
     /// Resources of the run, by reference.
@@ -125,8 +142,8 @@ impl StepContext {
         self.runtime.run_id()
     }
 
-    /// The segment that runs.
-    pub fn segment_id(&self) -> &SegmentId {
+    /// The segment that runs; none for a detached context whose runtime names none.
+    pub fn segment_id(&self) -> Option<&SegmentId> {
         self.runtime.segment_id()
     }
 
@@ -185,9 +202,73 @@ impl StepContext {
         }
     }
 
+    /// A part of the store of this name that belongs to the workflow instance alone.
+    ///
+    /// # Errors
+    /// No store is registered under the name.
+    pub fn get_store(&self, id: &str) -> Result<ScopedStore, ResourceNotFoundError> {
+        let scope = KeyCodec::instance(self.tenant_id(), self.instance_id());
+        Ok(ScopedStore::new(self.runtime.resolve_store(id)?, scope))
+    }
+
+    /// A part of the store of this name that all instances of the tenant share.
+    ///
+    /// # Errors
+    /// No store is registered under the name.
+    pub fn get_tenant_store(&self, id: &str) -> Result<ScopedStore, ResourceNotFoundError> {
+        let scope = KeyCodec::tenant(self.tenant_id());
+        Ok(ScopedStore::new(self.runtime.resolve_store(id)?, scope))
+    }
+
+    /// The HTTP client of this name.
+    ///
+    /// # Errors
+    /// No client is registered under the name.
+    pub fn get_client(&self, id: &str) -> Result<Arc<dyn Client>, ResourceNotFoundError> {
+        self.runtime.resolve_client(id)
+    }
+
+    /// The language model of this name.
+    ///
+    /// # Errors
+    /// No model is registered under the name.
+    pub fn get_llm(&self, id: &str) -> Result<Arc<dyn LlmProvider>, ResourceNotFoundError> {
+        self.runtime.resolve_llm(id)
+    }
+
+    /// The value of a secret of the run's tenant.
+    ///
+    /// # Errors
+    /// No provider is configured, it knows no such secret, or it refuses it.
+    pub async fn get_secret(&self, id: &str) -> Result<Secret, RuntimeContextError> {
+        self.runtime.resolve_secret(id).await
+    }
+
+    /// Who calls out, for stand-ins that answer by it.
+    pub fn caller(&self) -> Caller {
+        Caller::new(self.step_id().clone()).at(self.activation, self.attempt)
+    }
+
+    /// Records events of this step by name.
+    pub fn emitter(&self) -> EventEmitter<'_> {
+        EventEmitter::new(self)
+    }
+
     /// Records an event of this step.
+    ///
+    /// How the run and its steps fare is not a handler's to say: such an event is dropped and logged.
+    /// Call events are dropped unless the run keeps them.
     pub fn emit(&self, event: StepEvent) {
-        self.link.emit(&self.step, self.activation, event);
+        if event.event_type.is_lifecycle() {
+            tracing::warn!(step = %self.step_id(), event = %event.event_type, "not an event of a handler");
+        } else if !event.event_type.is_call() || self.emits_calls() {
+            self.link.emit(&self.step, self.activation, event);
+        }
+    }
+
+    /// Whether the run keeps call events; without them they need not be built.
+    pub fn emits_calls(&self) -> bool {
+        self.link.emits_calls()
     }
 
     /// Opens the next outside call of this attempt and returns its idempotency key.
@@ -201,7 +282,13 @@ impl StepContext {
         if class == EffectClass::AtMostOnce {
             self.link.intent(&self.step, self.activation, n).await?;
         }
-        Ok(effect_key(self.tenant_id(), self.run_id(), self.step_id(), self.activation, n))
+        Ok(effect_key(
+            self.tenant_id(),
+            self.run_id(),
+            self.step_id(),
+            self.activation,
+            n,
+        ))
     }
 }
 

@@ -25,7 +25,13 @@ const DOMAIN: &[u8] = b"llmteam/effect/v1\0";
 /// `base32(SHA-256("llmteam/effect/v1\0" + lp(tenant) + lp(run) + lp(step) + u32 activation + u32 n))`,
 /// where `lp` is a big-endian `u32` length and the bytes. Neither attempt nor owner is part of it,
 /// so a retry and a crash recovery send the same key.
-pub fn effect_key(tenant: &TenantId, run: &RunId, step: &StepId, activation: u32, n: u32) -> String {
+pub fn effect_key(
+    tenant: &TenantId,
+    run: &RunId,
+    step: &StepId,
+    activation: u32,
+    n: u32,
+) -> String {
     let mut hash = Sha256::new();
     hash.update(DOMAIN);
     for part in [tenant.as_str(), run.as_str(), step.as_str()] {

@@ -1,6 +1,9 @@
 //! The error a step can end with.
 
+use llmteam_security::kv::KvError;
 use serde::{Deserialize, Serialize};
+
+use crate::runtime::{ResourceNotFoundError, RuntimeContextError};
 
 /// Why one attempt of a step failed.
 ///
@@ -54,7 +57,10 @@ impl StepError {
     pub fn invalid_config(step_type: &str, faults: &[String]) -> Self {
         Self::new(
             "InvalidStepConfigError",
-            format!("Invalid config for step type '{step_type}': {}", faults.join(", ")),
+            format!(
+                "Invalid config for step type '{step_type}': {}",
+                faults.join(", ")
+            ),
         )
         .with_code("INVALID_CONFIG")
         .fatal()
@@ -62,7 +68,9 @@ impl StepError {
 
     /// `ResourceNotFoundError`: a reference names nothing in the runtime.
     pub fn resource_not_found(message: impl Into<String>) -> Self {
-        Self::new("ResourceNotFoundError", message).with_code("RESOURCE_NOT_FOUND").fatal()
+        Self::new("ResourceNotFoundError", message)
+            .with_code("RESOURCE_NOT_FOUND")
+            .fatal()
     }
 
     /// `CancelledError`: the run ended before the step did.
@@ -72,6 +80,40 @@ impl StepError {
 
     /// `OutcomeUnknown`: the call may have taken effect and must not be repeated.
     pub fn outcome_unknown(message: impl Into<String>) -> Self {
-        Self::new("OutcomeUnknown", message).with_code("OUTCOME_UNKNOWN").fatal()
+        Self::new("OutcomeUnknown", message)
+            .with_code("OUTCOME_UNKNOWN")
+            .fatal()
+    }
+}
+
+impl From<ResourceNotFoundError> for StepError {
+    fn from(error: ResourceNotFoundError) -> Self {
+        Self::resource_not_found(error.to_string())
+    }
+}
+
+impl From<RuntimeContextError> for StepError {
+    fn from(error: RuntimeContextError) -> Self {
+        let message = error.to_string();
+        match error {
+            RuntimeContextError::NotFound(_) => Self::resource_not_found(message),
+            RuntimeContextError::Denied(_) => Self::new("SecretAccessDeniedError", message)
+                .with_code("SECRET_DENIED")
+                .fatal(),
+            RuntimeContextError::NotActive => Self::new("RuntimeContextError", message).fatal(),
+            RuntimeContextError::SecretUnavailable { .. } => {
+                Self::new("RuntimeContextError", message)
+            }
+        }
+    }
+}
+
+impl From<KvError> for StepError {
+    fn from(error: KvError) -> Self {
+        let message = error.to_string();
+        match error {
+            KvError::Unavailable(_) => Self::new("StoreError", message),
+            KvError::Damaged(_) => Self::new("StoreError", message).fatal(),
+        }
     }
 }

@@ -3,8 +3,18 @@
 //! Invariant: a handler sees its own input, configuration and state, nothing of another step.
 //! This module does not know when a step starts, nor what follows it: see `machine` and `runner`.
 
+mod builtin;
+mod config;
 mod effect;
 mod error;
+mod http_action;
+mod human_task;
+mod llm_agent;
+mod parallel_join;
+mod parallel_split;
+mod template;
+#[cfg(test)]
+mod testing;
 
 use std::sync::Arc;
 
@@ -12,8 +22,14 @@ use async_trait::async_trait;
 use llmteam_workflow::human::{InteractionResponse, NewInteraction};
 use serde_json::{Map, Value};
 
+pub use self::builtin::builtin;
 pub use self::effect::{EffectClass, effect_key};
 pub use self::error::StepError;
+pub use self::http_action::HTTPActionHandler;
+pub use self::human_task::{HumanTaskHandler, create_human_task_handler};
+pub use self::llm_agent::LLMAgentHandler;
+pub use self::parallel_join::ParallelJoinHandler;
+pub use self::parallel_split::ParallelSplitHandler;
 use crate::runtime::{RuntimeContext, StepContext};
 
 /// Runs steps of one type.
@@ -29,9 +45,31 @@ pub trait StepHandler: Send + Sync + 'static {
     ///
     /// # Errors
     /// A handler that never suspends has no answer to give.
-    fn answered(&self, ctx: &StepContext, answer: &InteractionResponse) -> Result<StepOutput, StepError> {
+    fn answered(
+        &self,
+        ctx: &StepContext,
+        answer: &InteractionResponse,
+    ) -> Result<StepOutput, StepError> {
         let _ = answer;
-        Err(StepError::new("UnexpectedAnswer", format!("step `{}` asked nobody", ctx.step_id())).fatal())
+        Err(StepError::new(
+            "UnexpectedAnswer",
+            format!("step `{}` asked nobody", ctx.step_id()),
+        )
+        .fatal())
+    }
+
+    /// What follows when the question of this step found no answer in time (H-05).
+    ///
+    /// # Errors
+    /// The step fails, unless the handler knows better.
+    fn unanswered(&self, ctx: &StepContext) -> Result<StepOutput, StepError> {
+        let message = format!(
+            "nobody answered the question of step `{}` in time",
+            ctx.step_id()
+        );
+        Err(StepError::new("TimeoutError", message)
+            .with_code("HUMAN_TIMEOUT")
+            .fatal())
     }
 
     /// What repeating this step's call does. Custom types default to [`EffectClass::Repeatable`].

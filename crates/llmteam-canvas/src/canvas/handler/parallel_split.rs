@@ -1,0 +1,37 @@
+//! `parallel_split`: copies the subject to every branch.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::{Map, Value};
+
+use super::{StepError, StepHandler, StepOutcome, config};
+use crate::runtime::{StepContext, StepSpec};
+
+/// Runs `parallel_split` steps.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ParallelSplitHandler;
+
+#[async_trait]
+impl StepHandler for ParallelSplitHandler {
+    async fn run(self: Arc<Self>, ctx: StepContext) -> Result<StepOutcome, StepError> {
+        ctx.step().prepared(prepare)?;
+        let subject = ctx.input().subject();
+        let output: Map<String, Value> = branches(ctx.step())
+            .map(|port| (port.to_owned(), Value::clone(&subject)))
+            .collect();
+        Ok(Value::Object(output).into())
+    }
+}
+
+fn prepare(step: &StepSpec) -> Result<(), StepError> {
+    config::check("parallel_split", &step.config)
+}
+
+/// All ports but `error`, which speaks of failures only.
+fn branches(step: &StepSpec) -> impl Iterator<Item = &str> {
+    step.outputs
+        .iter()
+        .map(AsRef::as_ref)
+        .filter(|port| *port != "error")
+}
