@@ -1,3 +1,4 @@
 //! The system from outside.
 
 mod conformance;
+mod equivalence;

@@ -94,6 +94,18 @@ fn empty_object() -> Value {
 }
 
 impl CaseFile {
+    /// `NAME` of `NAME.expect.json`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let name = self
+            .path
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned());
+        name.unwrap_or_default()
+            .trim_end_matches(".expect.json")
+            .to_owned()
+    }
+
     /// The segment a case runs.
     #[must_use]
     pub fn segment_of<'a>(&'a self, case: &'a Case) -> &'a Value {

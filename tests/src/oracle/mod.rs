@@ -9,10 +9,12 @@ mod expression;
 mod flow;
 mod loops;
 mod people;
+mod random;
 mod run;
 mod schedule;
 mod segment;
 
+pub use random::scenario as random_scenario;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
