@@ -2,5 +2,6 @@
 
 pub mod catalog;
 pub mod definition;
+pub mod expression;
 pub mod handler;
 pub mod ports;
