@@ -4,13 +4,23 @@
 //! that waits for it are stored together or not at all. This module does not know what a run is made of.
 
 mod error;
+mod escalation;
 mod interaction;
+mod manager;
+mod outcome;
 mod request;
 mod response;
+pub mod store;
 
 pub use self::{
     error::{Fault, HumanError},
+    escalation::{Fired, FiredEffect},
     interaction::{Assignee, InteractionPriority, InteractionStatus, InteractionType},
-    request::{DEFAULT_TIMEOUT, InteractionOption, InteractionRequest, NewInteraction},
+    manager::{HumanInteractionManager, Waited},
+    outcome::{Happened, HumanEvent, HumanOutcome},
+    request::{DEFAULT_TIMEOUT, InteractionOption, InteractionRequest, NewInteraction, TimerKind},
     response::{Answer, InteractionResponse},
+    store::{InteractionFilter, InteractionMessage, InteractionStore, MemoryInteractionStore},
 };
+#[cfg(feature = "sqlite")]
+pub use store::SqliteInteractionStore;

@@ -22,6 +22,32 @@ use super::{
 /// How long an answer is waited for when nothing else is said.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// No span of a request is longer than this, 100 years of 365 days.
+const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
+/// What can fire while a request is open. Each fires once per request and level.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TimerKind {
+    /// It should have been answered by now.
+    SlaWarning,
+    /// It ought to have been answered by now.
+    SlaBreach,
+    /// The present level ends.
+    Deadline,
+}
+
+impl TimerKind {
+    /// The stored string.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::SlaWarning => "sla_warning",
+            Self::SlaBreach => "sla_breach",
+            Self::Deadline => "deadline",
+        }
+    }
+}
+
 /// One of the answers to a choice.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InteractionOption {
@@ -139,6 +165,17 @@ impl NewInteraction {
             "timeout",
             "must be longer than zero",
         );
+        for (span, path) in [
+            (Some(self.timeout), "timeout"),
+            (self.sla_warning, "sla_warning"),
+            (self.sla_breach, "sla_breach"),
+        ] {
+            check(
+                span.is_none_or(|span| span <= LONGEST),
+                path,
+                "must be at most 100 years",
+            );
+        }
         if let (Some(warning), Some(breach)) = (self.sla_warning, self.sla_breach) {
             check(
                 warning < breach,
@@ -320,6 +357,22 @@ impl InteractionRequest {
     /// Whether it can still be answered.
     pub fn is_open(&self) -> bool {
         self.status.is_open()
+    }
+
+    /// What fires while it stays open: which timer, at which level, when.
+    pub(super) fn timers(&self) -> impl Iterator<Item = (TimerKind, u32, Timestamp)> {
+        let sla = [
+            (TimerKind::SlaWarning, self.sla_warning),
+            (TimerKind::SlaBreach, self.sla_breach),
+        ];
+        let created = self.created_at;
+        sla.into_iter()
+            .filter_map(move |(kind, after)| Some((kind, 0, created.saturating_add(after?))))
+            .chain([(
+                TimerKind::Deadline,
+                self.current_escalation_level,
+                self.deadline,
+            )])
     }
 
     /// An error when it can no longer be answered.

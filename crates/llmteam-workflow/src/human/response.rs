@@ -196,33 +196,62 @@ fn data_faults(request: &InteractionRequest, field: &str, data: &Map<String, Val
         .collect()
 }
 
-/// Whether `by` may answer `request`, and if only in place of who was asked, by which role (H-3).
-///
-/// The initiator of a run may not answer it, whatever else it is, unless the request or the
-/// installation allows that.
+/// Whether `by` may act on `request` now, and if only in place of who was asked, by which role (H-3).
+/// Once somebody has claimed it, nobody else may.
 pub(super) fn check_allowed(
     request: &InteractionRequest,
     by: &Principal,
 ) -> Result<Option<Role>, HumanError> {
-    let refuse = |reason| {
-        Err(HumanError::NotAllowed {
-            request: request.request_id.clone(),
-            principal: by.id.clone(),
-            reason,
-        })
-    };
+    let role = check_eligible(request, by)?;
+    match &request.claimed_by {
+        Some(claimant) if *claimant != by.id => {
+            in_place(request, by, "somebody else has claimed it")
+        }
+        _ => Ok(role),
+    }
+}
+
+/// Whether `by` may act on `request` when nobody has claimed it, and if only in place of who was asked, by
+/// which role.
+///
+/// The initiator of a run may not answer it, whatever else it is, unless the request or the
+/// installation allows that.
+pub(super) fn check_eligible(
+    request: &InteractionRequest,
+    by: &Principal,
+) -> Result<Option<Role>, HumanError> {
     let own = request.initiator.as_ref() == Some(&by.id);
     if own && !request.allow_self_response && !by.allow_self_response {
-        return refuse("the initiator of a run may not answer it");
+        return Err(not_allowed(
+            request,
+            by,
+            "the initiator of a run may not answer it",
+        ));
     }
-    let reason = match &request.claimed_by {
-        Some(claimant) if *claimant != by.id => "somebody else has claimed it",
-        _ if !was_asked(request, by) => "others were asked",
-        _ => return Ok(None),
-    };
-    match by.override_role() {
-        Some(role) => Ok(Some(role.clone())),
-        None => refuse(reason),
+    if was_asked(request, by) {
+        Ok(None)
+    } else {
+        in_place(request, by, "others were asked")
+    }
+}
+
+/// The role by which `by` may act in place of whoever may.
+pub(super) fn in_place(
+    request: &InteractionRequest,
+    by: &Principal,
+    reason: &'static str,
+) -> Result<Option<Role>, HumanError> {
+    by.override_role()
+        .cloned()
+        .map(Some)
+        .ok_or_else(|| not_allowed(request, by, reason))
+}
+
+fn not_allowed(request: &InteractionRequest, by: &Principal, reason: &'static str) -> HumanError {
+    HumanError::NotAllowed {
+        request: request.request_id.clone(),
+        principal: by.id.clone(),
+        reason,
     }
 }
 

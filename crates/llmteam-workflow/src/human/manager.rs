@@ -1,0 +1,556 @@
+//! Asks people and takes their answers: every rule between a run, its questions and who answers them.
+//!
+//! Invariant: each operation reads a request, decides, and stores the change only if the request is still
+//! what was read; otherwise it starts over. This module does not know how a run goes on with an answer.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use llmteam_security::{
+    clock::{self, Clock, Timestamp, Wake},
+    id::{PrincipalId, RequestId, RunId, TenantId},
+    principal::Principal,
+};
+use tokio::sync::watch;
+
+use super::{
+    error::{Fault, HumanError},
+    interaction::{InteractionStatus, InteractionType},
+    outcome::{Happened, HumanEvent},
+    request::{InteractionRequest, NewInteraction, TimerKind},
+    response::{self, Answer, InteractionResponse},
+    store::{Change, InteractionFilter, InteractionMessage, InteractionStore},
+};
+
+/// How often a waiting call looks for what other processes have changed.
+const POLL_EVERY: Duration = Duration::from_secs(1);
+
+/// How often an operation starts over because others change the same request.
+const ATTEMPTS: usize = 20;
+
+/// How a wait for an answer ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Waited {
+    /// Somebody answered.
+    Responded(Box<InteractionResponse>),
+    /// Nobody did, and nobody else will be asked.
+    TimedOut,
+    /// The request was withdrawn.
+    Cancelled,
+    /// The wait ended first; the request is as it was.
+    StillOpen,
+    /// There is no such request.
+    NotFound,
+}
+
+/// The way to ask people. Clones share one store.
+#[derive(Clone)]
+pub struct HumanInteractionManager {
+    pub(super) store: Arc<dyn InteractionStore>,
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+impl HumanInteractionManager {
+    /// A manager over `store`.
+    pub fn new(store: Arc<dyn InteractionStore>, clock: Arc<dyn Clock>) -> Self {
+        Self { store, clock }
+    }
+
+    /// Asks. The request that was asked before under the same `dedup_key`, open or closed, is returned in
+    /// place of a second one.
+    pub async fn request(&self, new: NewInteraction) -> Result<InteractionRequest, HumanError> {
+        let id = RequestId::generate(&*self.clock);
+        self.store
+            .create(InteractionRequest::ask(new, id, self.clock.now())?)
+            .await
+    }
+
+    /// The request.
+    pub async fn get(
+        &self,
+        tenant: &TenantId,
+        id: &RequestId,
+    ) -> Result<InteractionRequest, HumanError> {
+        self.store
+            .get(tenant, id)
+            .await?
+            .ok_or_else(|| HumanError::NotFound(id.clone()))
+    }
+
+    /// The requests that pass `filter`: the highest priority first, then the earliest deadline.
+    pub async fn list(
+        &self,
+        tenant: &TenantId,
+        filter: &InteractionFilter,
+    ) -> Result<Vec<InteractionRequest>, HumanError> {
+        self.store.list(tenant, filter).await
+    }
+
+    /// Everything that can still be answered.
+    pub async fn list_pending(
+        &self,
+        tenant: &TenantId,
+    ) -> Result<Vec<InteractionRequest>, HumanError> {
+        self.store.list(tenant, &InteractionFilter::open()).await
+    }
+
+    /// Takes the answer of `by`. The first one counts; the same answer by the same principal again is given
+    /// the same response, every other one [`HumanError::AlreadyClosed`].
+    pub async fn respond(
+        &self,
+        tenant: &TenantId,
+        id: &RequestId,
+        by: &Principal,
+        answer: Answer,
+    ) -> Result<InteractionResponse, HumanError> {
+        for _ in 0..ATTEMPTS {
+            let mut request = self.get(tenant, id).await?;
+            let role = response::check_allowed(&request, by)?;
+            if let Err(closed) = request.check_open() {
+                let stored = self.store.response(tenant, id).await?;
+                let repeated = response::response_id(&request, &by.id, &answer)?;
+                return stored.filter(|it| it.response_id == repeated).ok_or(closed);
+            }
+            let now = self.clock.now();
+            // A deadline holds whether or not anybody was there to see it pass.
+            if now > request.deadline {
+                self.fire(request, TimerKind::Deadline, now).await?;
+                continue;
+            }
+            let response = InteractionResponse::to(&request, by, role, answer.clone(), now)?;
+            request.close(response.status(), now);
+            let change = Change {
+                response: Some(response.clone()),
+                happened: Some(Happened::Answered),
+                ..Change::of(request)
+            };
+            if self.store.update(change).await? {
+                return Ok(response);
+            }
+        }
+        Err(HumanError::Contended(id.clone()))
+    }
+
+    /// Withdraws an open request.
+    pub async fn cancel(
+        &self,
+        tenant: &TenantId,
+        id: &RequestId,
+        reason: &str,
+    ) -> Result<(), HumanError> {
+        self.change(tenant, id, |request, now| {
+            request.check_open()?;
+            request.close(InteractionStatus::Cancelled, now);
+            Ok(Some(Happened::Cancelled {
+                reason: reason.to_owned(),
+            }))
+        })
+        .await
+        .map(drop)
+    }
+
+    /// Withdraws all open requests of a run. Returns which; one that was answered meanwhile is not among them.
+    pub async fn cancel_for_run(
+        &self,
+        tenant: &TenantId,
+        run: &RunId,
+        reason: &str,
+    ) -> Result<Vec<RequestId>, HumanError> {
+        let mut cancelled = Vec::new();
+        for request in self
+            .store
+            .list(tenant, &InteractionFilter::open_of(run))
+            .await?
+        {
+            match self.cancel(tenant, &request.request_id, reason).await {
+                Ok(()) => cancelled.push(request.request_id),
+                Err(HumanError::AlreadyClosed { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(cancelled)
+    }
+
+    /// Reserves the request for `by`; again by the same principal changes nothing.
+    pub async fn claim(
+        &self,
+        tenant: &TenantId,
+        id: &RequestId,
+        by: &Principal,
+    ) -> Result<InteractionRequest, HumanError> {
+        self.change(tenant, id, |request, now| {
+            response::check_eligible(request, by)?;
+            request.check_open()?;
+            match &request.claimed_by {
+                None => request.claim(&by.id, now),
+                Some(claimant) if *claimant == by.id => {}
+                Some(claimant) => {
+                    let (request, claimant) = (request.request_id.clone(), claimant.clone());
+                    return Err(HumanError::AlreadyClaimed { request, claimant });
+                }
+            }
+            Ok(None)
+        })
+        .await
+    }
+
+    /// Gives back what `by`, or under an override role anybody, has claimed.
+    pub async fn unclaim(
+        &self,
+        tenant: &TenantId,
+        id: &RequestId,
+        by: &Principal,
+    ) -> Result<InteractionRequest, HumanError> {
+        self.change(tenant, id, |request, now| {
+            if request.claimed_by.as_ref() != Some(&by.id) {
+                response::in_place(request, by, "only who has claimed it may give it back")?;
+            }
+            request.check_open()?;
+            if request.claimed_by.is_some() {
+                request.unclaim(now);
+            }
+            Ok(None)
+        })
+        .await
+    }
+
+    /// Hands the request over to `to`, in place of who is asked now.
+    pub async fn delegate(
+        &self,
+        tenant: &TenantId,
+        id: &RequestId,
+        by: &Principal,
+        to: &PrincipalId,
+    ) -> Result<InteractionRequest, HumanError> {
+        self.change(tenant, id, |request, now| {
+            response::check_allowed(request, by)?;
+            request.check_open()?;
+            request.delegate(&by.id, to.clone(), now);
+            Ok(None)
+        })
+        .await
+    }
+
+    /// Adds a line to an open chat.
+    pub async fn post_message(
+        &self,
+        tenant: &TenantId,
+        id: &RequestId,
+        by: &Principal,
+        text: &str,
+    ) -> Result<InteractionMessage, HumanError> {
+        let request = self.get(tenant, id).await?;
+        response::check_allowed(&request, by)?;
+        request.check_open()?;
+        if request.interaction_type != InteractionType::Chat {
+            return Err(HumanError::InvalidRequest(vec![Fault::new(
+                "interaction_type",
+                "is not `chat`",
+            )]));
+        }
+        self.store
+            .append_message(tenant, id, &by.id, text, self.clock.now())
+            .await
+    }
+
+    /// The lines of a chat, in order.
+    pub async fn messages(
+        &self,
+        tenant: &TenantId,
+        id: &RequestId,
+    ) -> Result<Vec<InteractionMessage>, HumanError> {
+        self.store.messages(tenant, id).await
+    }
+
+    /// Waits for the request to be closed, at most for `limit`; zero looks and does not wait. The end of the
+    /// wait changes nothing about the request.
+    pub async fn wait_for_response(
+        &self,
+        tenant: &TenantId,
+        id: &RequestId,
+        limit: Option<Duration>,
+    ) -> Result<Waited, HumanError> {
+        let Some(request) = self.store.get(tenant, id).await? else {
+            return Ok(Waited::NotFound);
+        };
+        let end = limit.map(|limit| self.clock.now().saturating_add(limit));
+        let mut changes = self.store.changes().of_run(tenant, &request.run);
+        loop {
+            let Some(request) = self.store.get(tenant, id).await? else {
+                return Ok(Waited::NotFound);
+            };
+            match request.status {
+                InteractionStatus::Timeout => return Ok(Waited::TimedOut),
+                InteractionStatus::Cancelled => return Ok(Waited::Cancelled),
+                InteractionStatus::Completed | InteractionStatus::Rejected => {
+                    let response = self.store.response(tenant, id).await?;
+                    return Ok(
+                        response.map_or(Waited::NotFound, |it| Waited::Responded(Box::new(it)))
+                    );
+                }
+                _ if end.is_some_and(|end| self.clock.now() >= end) => {
+                    return Ok(Waited::StillOpen);
+                }
+                _ => {}
+            }
+            self.wait(&mut changes, end).await;
+        }
+    }
+
+    /// What the run has yet to hear of, in the order in which it happened.
+    pub async fn poll(
+        &self,
+        tenant: &TenantId,
+        run: &RunId,
+    ) -> Result<Vec<HumanEvent>, HumanError> {
+        self.store.events(tenant, run).await
+    }
+
+    /// The run has recorded these events of [`Self::poll`]; they are not told again.
+    pub async fn consume(&self, tenant: &TenantId, events: &[u64]) -> Result<(), HumanError> {
+        self.store.consume(tenant, events, self.clock.now()).await
+    }
+
+    /// Returns when there is something to poll for the run. What another process stores is noticed only by
+    /// polling: look again from time to time when the store is shared.
+    pub async fn changed(&self, tenant: &TenantId, run: &RunId) -> Result<(), HumanError> {
+        let mut changes = self.store.changes().of_run(tenant, run);
+        while self.store.events(tenant, run).await?.is_empty() {
+            // The store, which this manager holds, keeps the sender.
+            let _ = changes.changed().await;
+        }
+        Ok(())
+    }
+
+    /// When the next timer of the run's open requests is due.
+    pub async fn next_deadline(
+        &self,
+        tenant: &TenantId,
+        run: &RunId,
+    ) -> Result<Option<Timestamp>, HumanError> {
+        self.store.next_due(Some((tenant, run))).await
+    }
+
+    /// Removes requests that were closed before `before` and whose runs have heard of it. Returns how many.
+    pub async fn purge(&self, tenant: &TenantId, before: Timestamp) -> Result<u64, HumanError> {
+        self.store.purge(tenant, before).await
+    }
+
+    /// Returns at the next change, at `end`, or when it is time to look for what other processes did.
+    pub(super) async fn wait(&self, changes: &mut watch::Receiver<()>, end: Option<Timestamp>) {
+        let look = self
+            .store
+            .is_shared()
+            .then(|| self.clock.now().saturating_add(POLL_EVERY));
+        let changed = async {
+            // The store, which this manager holds, keeps the sender.
+            let _ = changes.changed().await;
+        };
+        match end.into_iter().chain(look).min() {
+            Some(at) => {
+                clock::until(&*self.clock, at, Wake::Timer, changed).await;
+            }
+            None => changed.await,
+        }
+    }
+
+    /// Reads, lets `act` change, stores; starts over when somebody else was faster. Nothing is stored when
+    /// `act` changes nothing.
+    async fn change(
+        &self,
+        tenant: &TenantId,
+        id: &RequestId,
+        act: impl Fn(&mut InteractionRequest, Timestamp) -> Result<Option<Happened>, HumanError>,
+    ) -> Result<InteractionRequest, HumanError> {
+        for _ in 0..ATTEMPTS {
+            let mut request = self.get(tenant, id).await?;
+            let before = request.version;
+            let happened = act(&mut request, self.clock.now())?;
+            let changed = request.version != before;
+            if !changed
+                || self
+                    .store
+                    .update(Change {
+                        happened,
+                        ..Change::of(request.clone())
+                    })
+                    .await?
+            {
+                return Ok(request);
+            }
+        }
+        Err(HumanError::Contended(id.clone()))
+    }
+}
+
+impl fmt::Debug for HumanInteractionManager {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HumanInteractionManager")
+            .field("store", &self.store)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::human::{FiredEffect, HumanOutcome, MemoryInteractionStore, escalation::Fired};
+    use llmteam_security::clock::ManualClock;
+
+    struct Desk {
+        manager: HumanInteractionManager,
+        clock: ManualClock,
+        tenant: TenantId,
+    }
+
+    impl Desk {
+        fn new() -> Self {
+            let clock = ManualClock::new(Timestamp::from_micros(0));
+            let store = Arc::new(MemoryInteractionStore::default());
+            let manager = HumanInteractionManager::new(store, Arc::new(clock.clone()));
+            Self {
+                manager,
+                clock,
+                tenant: "t".parse().unwrap(),
+            }
+        }
+
+        async fn ask(&self, chain: &[&str], timeout: u64) -> InteractionRequest {
+            let (run, segment, step) = (
+                "r".parse().unwrap(),
+                "s".parse().unwrap(),
+                "ask".parse().unwrap(),
+            );
+            let new = NewInteraction {
+                timeout: Duration::from_secs(timeout),
+                escalation_chain: chain.iter().map(|it| it.parse().unwrap()).collect(),
+                ..NewInteraction::new(
+                    self.tenant.clone(),
+                    run,
+                    segment,
+                    step,
+                    InteractionType::Approval,
+                )
+            };
+            self.manager.request(new).await.unwrap()
+        }
+
+        fn wait(&self, id: &RequestId, limit: Option<u64>) -> tokio::task::JoinHandle<Waited> {
+            let (manager, tenant, id) = (self.manager.clone(), self.tenant.clone(), id.clone());
+            let limit = limit.map(Duration::from_secs);
+            tokio::spawn(async move {
+                manager
+                    .wait_for_response(&tenant, &id, limit)
+                    .await
+                    .unwrap()
+            })
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_that_ends_leaves_the_request_open_and_all_waiters_hear_the_answer() {
+        // covers: workflow H-9, workflow H-10, workflow H-11
+        let desk = Desk::new();
+        let request = desk.ask(&[], 3600).await;
+        let id = &request.request_id;
+        let (short, long, endless) = (
+            desk.wait(id, Some(1)),
+            desk.wait(id, Some(60)),
+            desk.wait(id, None),
+        );
+        assert_eq!(desk.wait(id, Some(0)).await.unwrap(), Waited::StillOpen);
+        assert_eq!(
+            desk.wait(&"req_x".parse().unwrap(), None).await.unwrap(),
+            Waited::NotFound
+        );
+        desk.clock.advance(Duration::from_secs(1)).await;
+        assert_eq!(short.await.unwrap(), Waited::StillOpen);
+        assert_eq!(desk.manager.get(&desk.tenant, id).await.unwrap(), request);
+        let yes = Answer {
+            approved: Some(true),
+            ..Answer::default()
+        };
+        let response = desk
+            .manager
+            .respond(&desk.tenant, id, &Principal::local(), yes)
+            .await
+            .unwrap();
+        for waiting in [long, endless] {
+            assert_eq!(
+                waiting.await.unwrap(),
+                Waited::Responded(Box::new(response.clone()))
+            );
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn deadlines_are_kept_while_nobody_waits() {
+        // covers: H-05, workflow H-20
+        let desk = Desk::new();
+        let keeper = desk.manager.clone();
+        let keeping = tokio::spawn(async move { keeper.keep_deadlines().await });
+        desk.clock.settle().await;
+        assert_eq!(
+            desk.clock.next_wake(),
+            None,
+            "nothing to wait for while nothing is asked"
+        );
+        let request = desk.ask(&["lead"], 100).await;
+        desk.clock.settle().await;
+        assert_eq!(
+            desk.clock.next_wake(),
+            Some(Timestamp::from_micros(100_000_000))
+        );
+        desk.clock.advance(Duration::from_secs(1000)).await;
+        let told = desk.manager.poll(&desk.tenant, &request.run).await.unwrap();
+        assert!(matches!(
+            told[0].outcome,
+            HumanOutcome::Escalated { level: 1, .. }
+        ));
+        assert!(matches!(told[1].outcome, HumanOutcome::TimedOut { .. }));
+        assert_eq!(
+            [told[0].at, told[1].at].map(|at| at.as_micros() / 1_000_000),
+            [100, 200]
+        );
+        assert_eq!(desk.clock.next_wake(), None);
+        keeping.abort();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn timers_of_one_instant_fire_in_the_order_of_asking() {
+        let desk = Desk::new();
+        let mut asked = Vec::new();
+        for n in 0..20 {
+            let (run, segment, step) = (
+                "r".parse().unwrap(),
+                "s".parse().unwrap(),
+                "ask".parse().unwrap(),
+            );
+            let new = NewInteraction {
+                dedup_key: n.to_string(),
+                ..NewInteraction::new(
+                    desk.tenant.clone(),
+                    run,
+                    segment,
+                    step,
+                    InteractionType::Approval,
+                )
+            };
+            asked.push(desk.manager.request(new).await.unwrap().request_id);
+        }
+        let due = asked.len();
+        desk.clock.advance(Duration::from_secs(24 * 60 * 60)).await;
+        let fired: Vec<Fired> = desk
+            .manager
+            .process_due(desk.clock.now(), due)
+            .await
+            .unwrap();
+        assert!(fired.iter().all(|it| it.effect == FiredEffect::TimedOut));
+        assert_eq!(
+            fired
+                .into_iter()
+                .map(|it| it.request_id)
+                .collect::<Vec<_>>(),
+            asked
+        );
+    }
+}
