@@ -97,13 +97,12 @@ impl From<RuntimeContextError> for StepError {
         let message = error.to_string();
         match error {
             RuntimeContextError::NotFound(_) => Self::resource_not_found(message),
-            RuntimeContextError::Denied(_) => Self::new("SecretAccessDeniedError", message)
-                .with_code("SECRET_DENIED")
-                .fatal(),
-            RuntimeContextError::NotActive => Self::new("RuntimeContextError", message).fatal(),
-            RuntimeContextError::SecretUnavailable { .. } => {
-                Self::new("RuntimeContextError", message)
+            RuntimeContextError::Denied(_) | RuntimeContextError::SecretUnavailable { .. } => {
+                Self::new("SecretAccessDeniedError", message)
+                    .with_code("SECRET_DENIED")
+                    .fatal()
             }
+            RuntimeContextError::NotActive => Self::new("RuntimeContextError", message).fatal(),
         }
     }
 }

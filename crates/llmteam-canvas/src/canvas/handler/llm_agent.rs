@@ -188,3 +188,299 @@ impl From<LlmError> for StepError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use futures_util::stream::BoxStream;
+    use llmteam_orchestration::llm::{ChatDelta, FinishReason, LlmProvider, Usage};
+    use llmteam_security::kv::MemoryKeyValueStore;
+    use serde_json::json;
+
+    use super::*;
+    use crate::canvas::handler::testing::{
+        Recorder, as_output, in_segment, ports, refuses, step, whole,
+    };
+    use crate::runtime::{Activation, StepInput};
+
+    /// Answers with one text, or never, and keeps what it was asked.
+    #[derive(Debug)]
+    struct Model {
+        reply: Option<Result<String, LlmError>>,
+        asked: Mutex<Vec<ChatRequest>>,
+    }
+
+    #[async_trait]
+    impl LlmProvider for Model {
+        async fn chat(&self, request: ChatRequest) -> Result<ChatResponse, LlmError> {
+            self.asked.lock().unwrap().push(request);
+            let Some(reply) = self.reply.clone() else {
+                return std::future::pending().await;
+            };
+            Ok(ChatResponse {
+                text: reply?,
+                tool_calls: Vec::new(),
+                finish_reason: FinishReason::Stop,
+                usage: Usage {
+                    input: 5,
+                    output: 2,
+                    cached: 1,
+                },
+                model: "m-1".to_owned(),
+            })
+        }
+
+        fn stream(&self, _: ChatRequest) -> BoxStream<'static, Result<ChatDelta, LlmError>> {
+            Box::pin(futures_util::stream::empty())
+        }
+    }
+
+    struct Asked {
+        result: Result<Value, StepError>,
+        request: Option<ChatRequest>,
+        events: Vec<String>,
+    }
+
+    fn model(reply: Option<Result<&str, LlmError>>) -> Arc<Model> {
+        let reply = reply.map(|it| it.map(str::to_owned));
+        Arc::new(Model {
+            reply,
+            asked: Mutex::default(),
+        })
+    }
+
+    fn context(
+        model: &Arc<Model>,
+        config: Value,
+        input: StepInput,
+        link: &Arc<Recorder>,
+    ) -> StepContext {
+        let runtime = in_segment();
+        runtime.llms().register("main", Arc::clone(model) as _);
+        runtime.stores().register("prompts", Arc::new(prompts()));
+        let link = Arc::clone(link) as _;
+        StepContext::new(
+            runtime,
+            Arc::new(step("llm_agent", config)),
+            link,
+            (2, 3),
+            input,
+            Arc::default(),
+        )
+    }
+
+    fn prompts() -> MemoryKeyValueStore {
+        let store = MemoryKeyValueStore::default();
+        for (key, template) in [
+            ("t:greet", json!("Hello {name}")),
+            ("t:record", json!({ "text": "Record {name}" })),
+            (
+                "t:jinja",
+                json!({ "text": "{{ name }}", "syntax": "jinja" }),
+            ),
+            ("other:secret", json!("not yours")),
+        ] {
+            futures_util::FutureExt::now_or_never(store.set(key, template))
+                .unwrap()
+                .unwrap();
+        }
+        store
+    }
+
+    async fn ask(reply: Result<&str, LlmError>, config: Value, input: StepInput) -> Asked {
+        let (model, link) = (model(Some(reply)), Arc::default());
+        let context = context(&model, config, input, &link);
+        let result = as_output(Arc::new(LLMAgentHandler).run(context).await);
+        let request = model.asked.lock().unwrap().pop();
+        Asked {
+            result,
+            request,
+            events: link.lines(),
+        }
+    }
+
+    async fn prompt(config: Value, input: StepInput) -> String {
+        let mut full = json!({ "llm_ref": "main" });
+        full.as_object_mut()
+            .unwrap()
+            .extend(config.as_object().unwrap().clone());
+        ask(Ok(""), full, input)
+            .await
+            .request
+            .unwrap()
+            .last_user_text()
+            .to_owned()
+    }
+
+    // covers: L-02, L-03
+    #[tokio::test]
+    async fn the_prompt_is_the_first_that_applies() {
+        let input = || ports([("name", json!("Ann")), ("query", json!("why?"))]);
+        let both = json!({ "prompt_template_id": "greet", "prompt": "Bye {name}" });
+        assert_eq!(prompt(both, input()).await, "Hello Ann");
+        assert_eq!(
+            prompt(json!({ "prompt_template_id": "record" }), input()).await,
+            "Record Ann"
+        );
+        assert_eq!(
+            prompt(json!({ "prompt": "Bye {name}" }), input()).await,
+            "Bye Ann"
+        );
+        assert_eq!(prompt(json!({}), input()).await, "why?");
+        assert_eq!(
+            prompt(json!({}), whole(json!("just this"))).await,
+            "just this"
+        );
+        let keyed = whole(json!({ "text": "t", "input": { "a": 1 } }));
+        assert_eq!(prompt(json!({}), keyed).await, r#"{"a":1}"#);
+        assert_eq!(
+            prompt(json!({}), whole(json!({ "n": [1] }))).await,
+            r#"{"n":[1]}"#
+        );
+        let named = ports([("input", json!({ "x": 1 }))]).with_subject(Arc::new(json!({ "x": 1 })));
+        assert_eq!(
+            prompt(json!({ "prompt": "{input} {x}" }), named).await,
+            r#"{"x":1} 1"#
+        );
+    }
+
+    // covers: L-02
+    #[tokio::test]
+    async fn a_template_is_the_tenants_own_or_missing() {
+        for id in ["missing", "secret", "jinja"] {
+            let config = json!({ "llm_ref": "main", "prompt_template_id": id });
+            let asked = ask(Ok(""), config, whole(json!({}))).await;
+            let error = asked.result.unwrap_err();
+            assert_eq!(error.error_type, "ResourceNotFoundError", "{id}");
+            assert!(error.error_message.contains(id) && !error.recoverable);
+            assert!(asked.request.is_none());
+        }
+    }
+
+    // covers: L-01, L-04
+    #[tokio::test]
+    async fn provider_and_parameters_come_from_the_configuration() {
+        let asked = ask(Ok("hi"), json!({ "llm_ref": "main" }), whole(json!("x"))).await;
+        let request = asked.request.unwrap();
+        assert_eq!(
+            (request.temperature, request.max_tokens),
+            (Some(0.7), Some(1000))
+        );
+        assert_eq!((request.model, request.response_schema), (None, None));
+        let caller = request.caller.unwrap();
+        assert_eq!(
+            (caller.step.as_str(), caller.activation, caller.attempt),
+            ("work", 2, 3)
+        );
+
+        let config = json!({
+            "llm_ref": "main", "model": "m-2", "temperature": 0, "max_tokens": 7, "system_prompt": "be {brief}",
+        });
+        let request = ask(Ok("hi"), config, whole(json!("x")))
+            .await
+            .request
+            .unwrap();
+        assert_eq!(
+            (request.temperature, request.max_tokens),
+            (Some(0.0), Some(7))
+        );
+        assert_eq!(request.model.as_deref(), Some("m-2"));
+        assert_eq!(
+            request.messages,
+            [Message::system("be {brief}"), Message::user("x")]
+        );
+
+        let by_model = ask(Ok("hi"), json!({ "model": "main" }), whole(json!("x"))).await;
+        assert_eq!(by_model.request.unwrap().model, None);
+        let unknown = ask(Ok("hi"), json!({ "llm_ref": "nope" }), whole(json!("x"))).await;
+        assert_eq!(
+            unknown.result.unwrap_err().error_message,
+            "LLM provider 'nope' not found"
+        );
+    }
+
+    // covers: L-05
+    #[tokio::test]
+    async fn text_is_passed_on_and_json_is_parsed() {
+        let reply = r#" {"verdict": {"ok": true}} "#;
+        let text = ask(Ok(reply), json!({ "llm_ref": "main" }), whole(json!("x"))).await;
+        assert_eq!(text.result.unwrap(), json!(reply));
+        let config = json!({ "llm_ref": "main", "output_format": "json" });
+        let parsed = ask(Ok(reply), config.clone(), whole(json!("x"))).await;
+        assert_eq!(parsed.result.unwrap(), json!({ "verdict": { "ok": true } }));
+        assert_eq!(parsed.request.unwrap().response_schema, Some(json!(true)));
+        let error = ask(Ok("sorry"), config, whole(json!("x")))
+            .await
+            .result
+            .unwrap_err();
+        assert_eq!(
+            (error.error_type.as_str(), error.recoverable),
+            ("OutputFormatError", true)
+        );
+        assert_eq!(error.error_code.as_deref(), Some("OUTPUT_FORMAT"));
+    }
+
+    // covers: L-06
+    #[tokio::test]
+    async fn a_providers_error_is_the_steps_error() {
+        for (error, recoverable) in [
+            (LlmError::RateLimited { retry_after: None }, true),
+            (LlmError::Auth { status: 401 }, false),
+        ] {
+            let asked = ask(
+                Err(error.clone()),
+                json!({ "llm_ref": "main" }),
+                whole(json!("x")),
+            )
+            .await;
+            let failed = asked.result.unwrap_err();
+            assert_eq!(failed.error_type, error.error_type());
+            assert_eq!(failed.error_code.as_deref(), Some(error.code()));
+            assert_eq!(failed.recoverable, recoverable);
+            assert!(asked.events[1].starts_with("call.failed"));
+        }
+    }
+
+    #[tokio::test]
+    async fn usage_is_told_in_call_events() {
+        let asked = ask(Ok("hi"), json!({ "llm_ref": "main" }), whole(json!("x"))).await;
+        assert_eq!(
+            asked.events,
+            [
+                r#"call.started {"call":1,"kind":"model","name":"main"}"#,
+                r#"call.completed {"call":1,"kind":"model","name":"main","usage":{"cached":1,"input":5,"output":2}}"#,
+            ]
+        );
+    }
+
+    // covers: X-69
+    #[tokio::test]
+    async fn a_cancelled_step_does_not_wait_for_the_model() {
+        let (model, shared) = (model(None), Arc::new(Activation::default()));
+        let runtime = in_segment();
+        runtime.llms().register("main", Arc::clone(&model) as _);
+        let spec = Arc::new(step("llm_agent", json!({ "llm_ref": "main" })));
+        let link = Arc::new(Recorder::default());
+        let input = whole(json!("x"));
+        let context = StepContext::new(runtime, spec, link, (1, 1), input, Arc::clone(&shared));
+        let (outcome, ()) = tokio::join!(Arc::new(LLMAgentHandler).run(context), async {
+            tokio::task::yield_now().await;
+            shared.cancel();
+        });
+        assert_eq!(outcome.unwrap_err().error_type, "CancelledError");
+        assert_eq!(model.asked.lock().unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_wrong_configuration_is_refused() {
+        refuses(
+            LLMAgentHandler,
+            step("llm_agent", json!({})),
+            "Missing required field: llm_ref",
+        )
+        .await;
+        let hot = json!({ "llm_ref": "main", "temperature": 3 });
+        refuses(LLMAgentHandler, step("llm_agent", hot), "temperature").await;
+    }
+}

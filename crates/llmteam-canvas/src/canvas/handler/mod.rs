@@ -4,6 +4,7 @@
 //! This module does not know when a step starts, nor what follows it: see `machine` and `runner`.
 
 mod builtin;
+mod condition;
 mod config;
 mod effect;
 mod error;
@@ -15,6 +16,7 @@ mod parallel_split;
 mod template;
 #[cfg(test)]
 mod testing;
+mod transform;
 
 use std::sync::Arc;
 
@@ -23,6 +25,7 @@ use llmteam_workflow::human::{InteractionResponse, NewInteraction};
 use serde_json::{Map, Value};
 
 pub use self::builtin::builtin;
+pub use self::condition::ConditionHandler;
 pub use self::effect::{EffectClass, effect_key};
 pub use self::error::StepError;
 pub use self::http_action::HTTPActionHandler;
@@ -30,6 +33,7 @@ pub use self::human_task::{HumanTaskHandler, create_human_task_handler};
 pub use self::llm_agent::LLMAgentHandler;
 pub use self::parallel_join::ParallelJoinHandler;
 pub use self::parallel_split::ParallelSplitHandler;
+pub use self::transform::TransformHandler;
 use crate::runtime::{RuntimeContext, StepContext};
 
 /// Runs steps of one type.

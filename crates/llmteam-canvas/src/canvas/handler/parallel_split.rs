@@ -35,3 +35,33 @@ fn branches(step: &StepSpec) -> impl Iterator<Item = &str> {
         .map(AsRef::as_ref)
         .filter(|port| *port != "error")
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::canvas::handler::testing::{output, refuses, step, whole};
+
+    //
+    #[tokio::test]
+    async fn every_port_but_error_gets_the_subject() {
+        let ports = ["branch_1", "branch_2", "audit", "error"].map(Arc::from);
+        let spec = step("parallel_split", json!({}));
+        let spec = StepSpec::new(spec.step_id, spec.step_type, spec.config, ports.to_vec());
+        let split = output(ParallelSplitHandler, spec, whole(json!({ "a": 1 })))
+            .await
+            .unwrap();
+        let subject = json!({ "a": 1 });
+        assert_eq!(
+            split,
+            json!({ "branch_1": subject, "branch_2": subject, "audit": subject })
+        );
+    }
+
+    #[tokio::test]
+    async fn one_branch_is_not_enough() {
+        let spec = step("parallel_split", json!({ "branches": 1 }));
+        refuses(ParallelSplitHandler, spec, "branches").await;
+    }
+}
