@@ -186,7 +186,7 @@ impl KeyValueStore for ScopedStore {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -202,9 +202,13 @@ mod tests {
 
     #[tokio::test]
     async fn scopes_do_not_see_each_other() {
+        check(Arc::new(MemoryKeyValueStore::default())).await;
+    }
+
+    /// What every store is held to, through the scopes of several tenants and instances.
+    pub(crate) async fn check(shared: Arc<dyn KeyValueStore>) {
         //
-        let shared = MemoryKeyValueStore::default();
-        let open = |codec| ScopedStore::new(Arc::new(shared.clone()), codec);
+        let open = |codec| ScopedStore::new(shared.clone(), codec);
         let stores = [
             open(KeyCodec::tenant(&tenant("a"))),
             open(instance("a", "i")),
@@ -212,7 +216,9 @@ mod tests {
             open(instance("b", "i")),
             open(KeyCodec::tenant(&tenant("b"))),
         ];
-        let keys = ["k", "i:k", "j:k", "i%3Ak", "", ":", "%"];
+        let keys = [
+            "k", "i:k", "j:k", "i%3Ak", "", ":", "%", "K", "\0", "\0é", "_k",
+        ];
         for (n, store) in stores.iter().enumerate() {
             for key in keys {
                 store.set(key, json!([n, key])).await.unwrap();

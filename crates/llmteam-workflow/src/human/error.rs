@@ -94,6 +94,34 @@ impl HumanError {
             Self::Unavailable(_) => "STORE_UNAVAILABLE",
         }
     }
+
+    /// All codes, for the register of error codes.
+    pub const CODES: [&'static str; 9] = [
+        "INTERACTION_NOT_FOUND",
+        "INVALID_INTERACTION",
+        "INVALID_RESPONSE",
+        "NOT_ALLOWED",
+        "ALREADY_CLOSED",
+        "ALREADY_CLAIMED",
+        "SUBJECT_CHANGED",
+        "INTERACTION_CONTENDED",
+        "STORE_UNAVAILABLE",
+    ];
+
+    /// The name beside the code.
+    pub fn error_type(&self) -> &'static str {
+        match self {
+            Self::NotFound(_) => "InteractionNotFoundError",
+            Self::InvalidRequest(_) => "InvalidInteractionError",
+            Self::InvalidResponse(_) => "InvalidResponseError",
+            Self::NotAllowed { .. } => "NotAllowedError",
+            Self::AlreadyClosed { .. } => "AlreadyClosedError",
+            Self::AlreadyClaimed { .. } => "AlreadyClaimedError",
+            Self::SubjectChanged(_) => "SubjectChangedError",
+            Self::Contended(_) => "InteractionContendedError",
+            Self::Unavailable(_) => "StoreUnavailableError",
+        }
+    }
 }
 
 #[cfg(feature = "sqlite")]

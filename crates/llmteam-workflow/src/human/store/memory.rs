@@ -86,9 +86,8 @@ impl State {
         self.rows.get(&(tenant.clone(), id.clone()))
     }
 
-    /// Sets the timers of an open request that have not fired; a closed one has none.
+    /// Sets the timers of an open request that have not fired.
     fn set_timers(&mut self, key: &Key) {
-        self.timers.retain(|(.., of)| of != key);
         let Some(row) = self.rows.get(key).filter(|row| row.request.is_open()) else {
             return;
         };
@@ -96,6 +95,16 @@ impl State {
             if !row.fired.contains(&(kind, level)) {
                 self.timers.insert((at, row.seq, kind, level, key.clone()));
             }
+        }
+    }
+
+    /// Removes the timers of a request as it is stored.
+    fn clear_timers(&mut self, key: &Key) {
+        let Some(row) = self.rows.get(key) else {
+            return;
+        };
+        for (kind, level, at) in row.request.timers() {
+            self.timers.remove(&(at, row.seq, kind, level, key.clone()));
         }
     }
 
@@ -188,6 +197,10 @@ impl InteractionStore for MemoryInteractionStore {
         if row.request.version + 1 != request.version || fired_before {
             return Ok(false);
         }
+        state.clear_timers(&key);
+        let Some(row) = state.rows.get_mut(&key) else {
+            return Ok(false);
+        };
         let closes = row.request.is_open() && !request.is_open();
         let at = request.updated_at.unwrap_or(request.created_at);
         row.fired.extend(fired);
