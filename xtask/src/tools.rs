@@ -16,7 +16,7 @@ pub(crate) const DENY: Tool = Tool {
 };
 const TARPAULIN: Tool = Tool {
     name: "cargo-tarpaulin",
-    version: "0.32.8",
+    version: "0.37.5",
 };
 
 impl Tool {

@@ -22,22 +22,21 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(super) fn start(service: Service) -> Result<()> {
+    let server = installed(service)?;
     let folder = folder(service);
-    if folder.exists() {
-        fs::remove_dir_all(&folder).map_err(at(&folder))?;
-    }
+    stop(service)?;
     fs::create_dir_all(&folder).map_err(at(&folder))?;
-    match installed(service)? {
+    match server {
         Some(server) => native(service, &server, &folder)?,
         None => container(service)?,
     }
     let watch = Stopwatch::start();
     while !service.answers(service.own_port()) {
         if watch.elapsed() > PATIENCE {
+            let said = fs::read_to_string(folder.join("log")).unwrap_or_default();
             stop(service)?;
             return Err(Failure(format!(
-                "started and did not answer in {PATIENCE:?}; see {}",
-                folder.display()
+                "started, and silent for {PATIENCE:?}\n{said}"
             )));
         }
         thread::sleep(Duration::from_millis(100));
@@ -56,31 +55,47 @@ pub(super) fn stop(service: Service) -> Result<()> {
         return Ok(());
     }
     match fs::read_to_string(folder.join("pid")) {
-        Ok(pid) => end(&pid, &folder)?,
-        Err(_) => {
-            succeeds(program("docker").args(["rm", "--force", &container_name(service)]));
-        }
+        Ok(pid) => end(&pid, service)?,
+        // No process of ours: a container, or a start that failed before there was either.
+        Err(_) => drop(succeeds(program("docker").args([
+            "rm",
+            "--force",
+            &container_name(service),
+        ]))),
     }
     fs::remove_dir_all(&folder).map_err(at(&folder))
 }
 
-/// Ends the process, unless the number belongs to somebody else by now: ours name their folder.
-fn end(pid: &str, folder: &Path) -> Result<()> {
-    let ours = || {
-        let shown = output(program("ps").args(["-o", "args=", "-p", pid]));
-        shown.is_ok_and(|shown| {
-            String::from_utf8_lossy(&shown.stdout).contains(&*folder.to_string_lossy())
-        })
-    };
+/// Ends the process, unless the number belongs to somebody else by now: ours name their port.
+fn end(pid: &str, service: Service) -> Result<()> {
+    let port = service.own_port().to_string();
+    let ours = || arguments(pid).contains(&port);
+    let watch = Stopwatch::start();
     if ours() {
         // SIGINT is a fast and clean end to all three.
-        run(program("kill").args(["-INT", pid]))?;
+        run(program("sh").args(["-c", &format!("kill -INT {pid}")]))?;
     }
-    let watch = Stopwatch::start();
-    while ours() && watch.elapsed() < PATIENCE {
+    while ours() {
+        if watch.elapsed() > PATIENCE {
+            return Err(Failure(format!(
+                "{} (process {pid}) does not end",
+                service.name()
+            )));
+        }
         thread::sleep(Duration::from_millis(50));
     }
     Ok(())
+}
+
+/// The command line of a process; empty when it is gone.
+fn arguments(pid: &str) -> String {
+    let shown = fs::read(format!("/proc/{pid}/cmdline")).or_else(|_| {
+        Command::new("ps")
+            .args(["-o", "args=", "-p", pid])
+            .output()
+            .map(|it| it.stdout)
+    });
+    String::from_utf8_lossy(&shown.unwrap_or_default()).into_owned()
 }
 
 /// The server program, installed if apt-get can. `None`: there is no apt-get, and docker is left to try.
