@@ -2,6 +2,9 @@
 
 pub mod catalog;
 pub mod definition;
+pub mod error;
 pub mod expression;
 pub mod handler;
 pub mod ports;
+pub mod schema;
+pub mod validate;

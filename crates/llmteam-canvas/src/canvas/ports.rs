@@ -10,7 +10,7 @@ use super::catalog::StepTypeMetadata;
 use super::definition::{DEFAULT_OUTPUT, EdgeDefinition, StepDefinition};
 
 /// The most branches a `parallel_split` has; its config schema refuses more.
-pub const MAX_BRANCHES: u64 = 1_000;
+pub const MAX_BRANCHES: u64 = 256;
 
 /// The type whose outputs are counted by its config.
 const PARALLEL_SPLIT: &str = "parallel_split";
@@ -240,7 +240,7 @@ mod tests {
         };
         let outgoing: Vec<_> = from_ports.iter().map(|it| edge(it, "input")).collect();
         let incoming: Vec<_> = to_ports.iter().map(|it| edge("output", it)).collect();
-        EffectivePorts::of(step, metadata, &incoming, &outgoing)
+        EffectivePorts::of(step, metadata.as_deref(), &incoming, &outgoing)
     }
 
     #[track_caller]

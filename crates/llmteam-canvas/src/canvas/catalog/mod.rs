@@ -3,6 +3,7 @@
 mod builtin;
 mod metadata;
 mod registry;
+mod schema;
 
 pub use self::metadata::{PortSpec, StepCategory, StepTypeMetadata};
 pub use self::registry::StepCatalog;

@@ -7,12 +7,14 @@ mod edge;
 mod number;
 mod params;
 mod port;
+pub(crate) mod read;
 mod segment;
 mod step;
 
 pub use self::edge::EdgeDefinition;
 pub use self::params::SegmentParams;
 pub use self::port::{PortDefinition, PortType};
+pub use self::read::MAX_BYTES;
 pub use self::segment::SegmentDefinition;
 pub use self::step::{StepDefinition, StepPosition, StepUIMetadata};
 
