@@ -7,3 +7,6 @@ mod schema;
 
 pub use self::metadata::{PortSpec, StepCategory, StepTypeMetadata};
 pub use self::registry::StepCatalog;
+
+#[cfg(test)]
+mod tests;

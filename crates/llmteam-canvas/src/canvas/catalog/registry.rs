@@ -5,6 +5,7 @@
 //! run that has begun goes on with the types it began with (K-02).
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Arc, LazyLock, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use serde_json::{Value, json};
@@ -13,6 +14,7 @@ use super::builtin;
 use super::metadata::{StepCategory, StepTypeMetadata};
 use super::schema::ConfigSchema;
 use crate::canvas::definition::Object;
+use crate::canvas::handler::{self, StepHandler};
 use crate::canvas::validate::path::Path;
 use crate::canvas::validate::report::Report;
 use crate::canvas::validate::{ValidationCode, ValidationSeverity};
@@ -32,10 +34,19 @@ struct Entries {
     places: HashMap<String, usize>,
 }
 
-#[derive(Debug)]
 struct Entry {
     metadata: Arc<StepTypeMetadata>,
+    handler: Option<Arc<dyn StepHandler>>,
     schema: OnceLock<Result<ConfigSchema, String>>,
+}
+
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entry")
+            .field("metadata", &self.metadata)
+            .field("has_handler", &self.handler.is_some())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Entry {
@@ -54,11 +65,12 @@ impl StepCatalog {
         Self::default()
     }
 
-    /// A catalog of its own with the built-in types.
+    /// A catalog of its own with the built-in types and their handlers (K-01).
     pub fn with_builtins() -> Self {
         let catalog = Self::new();
         for metadata in builtin::metadata() {
-            catalog.register(metadata);
+            let handler = handler::builtin(&metadata.type_id);
+            catalog.register(metadata, handler);
         }
         catalog
     }
@@ -76,10 +88,11 @@ impl StepCatalog {
         *INSTANCE.write().unwrap_or_else(PoisonError::into_inner) = Self::with_builtins();
     }
 
-    /// Adds a type or replaces the one with its id.
-    pub fn register(&self, metadata: StepTypeMetadata) {
+    /// Adds a type or replaces the one with its id, together with what runs its steps.
+    pub fn register(&self, metadata: StepTypeMetadata, handler: Option<Arc<dyn StepHandler>>) {
         let entry = Arc::new(Entry {
             metadata: Arc::new(metadata),
+            handler,
             schema: OnceLock::new(),
         });
         let mut entries = self.write();
@@ -107,6 +120,11 @@ impl StepCatalog {
     /// What is known of a type.
     pub fn get(&self, type_id: &str) -> Option<Arc<StepTypeMetadata>> {
         self.entry(type_id).map(|it| it.metadata.clone())
+    }
+
+    /// What runs the steps of a type.
+    pub fn get_handler(&self, type_id: &str) -> Option<Arc<dyn StepHandler>> {
+        self.entry(type_id).and_then(|it| it.handler.clone())
     }
 
     /// Whether the type is registered.

@@ -29,3 +29,6 @@ pub const DEFAULT_INPUT: &str = "input";
 pub const DEFAULT_OUTPUT: &str = "output";
 /// The output port that carries the error of a failed step.
 pub const ERROR_PORT: &str = "error";
+
+#[cfg(test)]
+mod tests;
