@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+pub use super::expression::InvalidCondition as InvalidConditionError;
 use super::validate::ValidationResult;
 
 /// Anything the canvas refuses.
@@ -17,6 +18,9 @@ pub enum CanvasError {
     /// A step's config breaks the schema of its type.
     #[error(transparent)]
     InvalidStepConfig(#[from] InvalidStepConfigError),
+    /// A condition cannot be read, or has no truth value.
+    #[error(transparent)]
+    InvalidCondition(#[from] InvalidConditionError),
 }
 
 /// A segment that must not run, with everything that is wrong with it.

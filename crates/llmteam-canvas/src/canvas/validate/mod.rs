@@ -112,6 +112,7 @@ impl SegmentValidator {
         ports::check(segment, &graph, self.catalog.as_ref(), entrypoint, report);
         if let Some(catalog) = &self.catalog {
             config::check(segment, catalog, report);
+            expressions::check_transforms(segment, report);
         }
     }
 

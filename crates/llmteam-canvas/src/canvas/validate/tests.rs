@@ -69,6 +69,67 @@ fn a_valid_segment_has_no_message() {
     );
 }
 
+// covers: V-02, V-03
+#[test]
+fn the_invalid_segment_of_the_conformance_suite() {
+    let document = include_bytes!("../../../../../tests/conformance/invalid_segment.json");
+    let expected = include_str!("../../../../../tests/conformance/invalid_segment.expect.json");
+    let expected: Value = serde_json::from_str(expected).unwrap();
+    let expected = &expected["cases"][0]["expect"];
+
+    let validator = SegmentValidator::new().catalog(StepCatalog::with_builtins());
+    let result = validator.validate_json(document);
+    assert_eq!(json!(result.is_valid()), expected["is_valid"]);
+    let mut found: Vec<_> = result
+        .messages
+        .iter()
+        .filter(|it| it.severity != ValidationSeverity::Info)
+        .map(|it| json!({ "severity": it.severity, "code": it.code, "path": it.path }).to_string())
+        .collect();
+    let wanted = expected["messages_unordered"].as_array().unwrap();
+    let mut wanted: Vec<_> = wanted.iter().map(Value::to_string).collect();
+    found.sort();
+    wanted.sort();
+    assert_eq!(found, wanted);
+}
+
+#[test]
+fn conditions_and_expressions_are_read() {
+    let long = format!("value == '{}'", "x".repeat(1_000));
+    for condition in ["  ", "x >", "a b", long.as_str()] {
+        let condition = Some(json!(condition));
+        check(
+            with("/edges/1/condition", condition.clone()),
+            &["error INVALID_CONDITION edges[1].condition"],
+        );
+        check(
+            with("/steps/2/config/expression", condition),
+            &["error INVALID_CONDITION steps[2].config.expression"],
+        );
+    }
+    // covers: M-07
+    for condition in [
+        "",
+        "approved",
+        " TRUE ",
+        "size(output) > 2 && input.a == 'b'",
+    ] {
+        check(with("/edges/1/condition", Some(json!(condition))), &[]);
+    }
+    let mapping = json!({ "mapping": { "a": "b.c", "b": 1, "c": "x >", "d": "$..e", "f": "$[" } });
+    check(
+        with("/steps/0/config", Some(mapping)),
+        &[
+            "error INVALID_CONDITION steps[0].config.mapping.c",
+            "error INVALID_CONDITION steps[0].config.mapping.f",
+        ],
+    );
+    check(
+        with("/steps/0/config", Some(json!({ "expression": "x >" }))),
+        &["error INVALID_CONDITION steps[0].config.expression"],
+    );
+}
+
 // covers: M-06, V-01
 #[test]
 fn missing_keys_and_wrong_types_are_named_by_path() {
