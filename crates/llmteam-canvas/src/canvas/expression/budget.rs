@@ -15,7 +15,7 @@ pub const MAX_BYTES: usize = 64 * 1024;
 
 const UNITS_PER_STEP: u64 = 1_024;
 const UNITS_PER_ITEM: u64 = 64;
-const UNITS_PER_MATCHED_BYTE: u64 = 32;
+const MATCHES_PER_UNIT: u64 = 2;
 const STEPS_PER_PATTERN: u64 = 500;
 
 /// The steps that are left of one evaluation.
@@ -46,9 +46,9 @@ impl Budget {
         self.spend((count as u64).saturating_mul(UNITS_PER_ITEM))
     }
 
-    /// Text that a regular expression runs over.
-    pub(super) fn matched(&mut self, count: usize) -> Result<(), Fault> {
-        self.spend((count as u64).saturating_mul(UNITS_PER_MATCHED_BYTE))
+    /// Text that a pattern with so many positions runs over.
+    pub(super) fn matched(&mut self, bytes: usize, positions: usize) -> Result<(), Fault> {
+        self.spend((bytes as u64).saturating_mul(positions as u64) / MATCHES_PER_UNIT)
     }
 
     /// A regular expression that is compiled during the evaluation.

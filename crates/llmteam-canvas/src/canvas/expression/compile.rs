@@ -12,9 +12,10 @@ use cel::common::ast::{EntryExpr, Expr, IdedEntryExpr, IdedExpr, LiteralValue, o
 use cel::parser::ParseErrors;
 
 use super::budget::too_long;
-use super::functions::{Function, compile_pattern};
+use super::functions::Function;
 use super::node::{MAX_DEPTH, Macro, MacroKind, Node};
 use super::operate::{Arithmetic, Order};
+use super::pattern::Pattern;
 
 /// How deep brackets, calls and `? :` may be nested.
 const MAX_NESTING: u16 = 32;
@@ -169,7 +170,7 @@ impl Lowering {
             if self.patterns > MAX_PATTERNS {
                 return Err(format!("more than {MAX_PATTERNS} patterns"));
             }
-            let pattern = compile_pattern(pattern)?;
+            let pattern = Pattern::compile(pattern)?;
             return Ok(Node::Matches(Box::new(arguments.swap_remove(0)), pattern));
         }
         Ok(Node::Call(function, arguments))

@@ -5,7 +5,7 @@
 
 use super::budget::Budget;
 use super::error::Fault;
-use super::functions::{is_match, type_named};
+use super::functions::{text_of, type_named};
 use super::names::{Names, resolve};
 use super::node::{Macro, MacroKind, Node};
 use super::operate::{contains, equal, index, negate};
@@ -62,7 +62,9 @@ impl<'a> Walk<'a> {
                 function.call(&arguments, &mut self.budget)
             }
             Node::Matches(text, pattern) => {
-                is_match(pattern, &self.value(text)?, &mut self.budget).map(Val::Bool)
+                let text = self.value(text)?;
+                let found = pattern.occurs_in(text_of(&text, "matches")?, &mut self.budget)?;
+                Ok(Val::Bool(found))
             }
         }
     }

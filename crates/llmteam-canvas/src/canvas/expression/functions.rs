@@ -1,12 +1,10 @@
 //! The functions of the language: size, text search, conversions, `type`.
 //!
-//! Invariant: a function touches its arguments and nothing else: no clock, no randomness, no environment. Regular
-//! expressions run in linear time and are bounded in size.
-
-use regex::{Regex, RegexBuilder};
+//! Invariant: a function touches its arguments and nothing else: no clock, no randomness, no environment.
 
 use super::budget::Budget;
 use super::error::Fault;
+use super::pattern::Pattern;
 use super::value::Val;
 
 /// A function that a program may call; the receiver of `text.contains(part)` is its first argument.
@@ -26,9 +24,6 @@ pub(super) enum Function {
     Type,
     Dyn,
 }
-
-/// The memory of a compiled pattern.
-const PATTERN_BYTES: usize = 1 << 20;
 
 impl Function {
     /// Finds a function by its name and the way it is called, or says why there is none.
@@ -87,10 +82,10 @@ impl Function {
                 self.search(text, part, budget).map(Val::Bool)
             }
             (Self::Matches, [text, pattern]) => {
-                let pattern = text_of(pattern, "matches")?;
+                let (text, pattern) = (text_of(text, "matches")?, text_of(pattern, "matches")?);
                 budget.pattern()?;
-                let pattern = compile_pattern(pattern).map_err(Fault::value)?;
-                is_match(&pattern, text, budget).map(Val::Bool)
+                let pattern = Pattern::compile(pattern).map_err(Fault::value)?;
+                pattern.occurs_in(text, budget).map(Val::Bool)
             }
             (Self::Int, [of]) => int(of).map(Val::Int),
             (Self::Uint, [of]) => match int(of)? {
@@ -143,40 +138,6 @@ pub(super) fn type_named(name: &str) -> Option<&'static str> {
     ]
     .into_iter()
     .find(|known| *known == name)
-}
-
-/// Compiles a regular expression for `matches`.
-pub(super) fn compile_pattern(pattern: &str) -> Result<Regex, String> {
-    RegexBuilder::new(pattern)
-        .size_limit(PATTERN_BYTES)
-        .dfa_size_limit(PATTERN_BYTES / 4)
-        .nest_limit(50)
-        .build()
-        .map_err(|error| match error {
-            regex::Error::CompiledTooBig(_) => "the pattern of `matches` is too large".to_owned(),
-            error => {
-                // The library draws the place over several lines; its last line says what is wrong.
-                let text = error.to_string();
-                format!(
-                    "the pattern of `matches` is invalid: {}",
-                    text.lines()
-                        .last()
-                        .unwrap_or_default()
-                        .trim_start_matches("error: ")
-                )
-            }
-        })
-}
-
-/// Whether a pattern occurs in a text.
-pub(super) fn is_match(
-    pattern: &Regex,
-    text: &Val<'_>,
-    budget: &mut Budget,
-) -> Result<bool, Fault> {
-    let text = text_of(text, "matches")?;
-    budget.matched(text.len())?;
-    Ok(pattern.is_match(text))
 }
 
 fn size(of: &Val<'_>, budget: &mut Budget) -> Result<i64, Fault> {
@@ -257,7 +218,7 @@ fn bytes<'a>(of: &Val<'a>, budget: &mut Budget) -> Result<Val<'a>, Fault> {
     }
 }
 
-fn text_of<'v>(of: &'v Val<'_>, function: &str) -> Result<&'v str, Fault> {
+pub(super) fn text_of<'v>(of: &'v Val<'_>, function: &str) -> Result<&'v str, Fault> {
     of.as_str().ok_or_else(|| unsuitable(function, of))
 }
 

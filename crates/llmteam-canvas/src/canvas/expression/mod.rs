@@ -2,7 +2,7 @@
 //!
 //! Invariant: an expression reads the names it is given and nothing else, ends within a fixed number of steps, and
 //! never panics, whatever its text and whatever the values are. The syntax is CEL, parsed by the `cel` crate; the
-//! meaning is the walk in [`evaluate`]: int and double mix, nothing is truthy. This module does not know steps,
+//! meaning is our own walk over the tree: int and double mix, nothing is truthy. This module does not know steps,
 //! edges or runs; who evaluates an expression hands it the values.
 
 mod budget;
@@ -15,6 +15,7 @@ mod names;
 mod node;
 mod operate;
 mod path;
+mod pattern;
 mod program;
 mod query;
 mod transform;

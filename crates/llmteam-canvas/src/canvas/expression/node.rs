@@ -3,10 +3,9 @@
 //! Invariant: a tree is at most [`MAX_DEPTH`] deep; every local variable is a place on the stack of the macros around
 //! it; literals and literal patterns are ready to use. The tree knows nothing about evaluation.
 
-use regex::Regex;
-
 use super::functions::Function;
 use super::operate::{Arithmetic, Order};
+use super::pattern::Pattern;
 
 /// How deep a tree may be, so that walking it never exhausts a stack.
 pub(super) const MAX_DEPTH: usize = 128;
@@ -42,7 +41,7 @@ pub(super) enum Node {
     Macro(Box<Macro>),
     Call(Function, Vec<Node>),
     /// `matches` with a literal pattern.
-    Matches(Box<Node>, Regex),
+    Matches(Box<Node>, Pattern),
 }
 
 /// `range.kind(variable, body)`.
