@@ -145,3 +145,30 @@ fn join(faults: &[Fault]) -> String {
         .collect::<Vec<_>>()
         .join("; ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_has_a_page() {
+        let pages = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/errors");
+        for code in HumanError::CODES {
+            let page = std::fs::read_to_string(format!("{pages}/{code}.md")).unwrap();
+            assert!(page.starts_with(&format!("# {code}\n")), "{code}");
+        }
+    }
+
+    #[test]
+    fn a_message_lists_every_fault() {
+        let faults = vec![
+            Fault::new("title", "must not be empty"),
+            Fault::new("timeout", "is zero"),
+        ];
+        let error = HumanError::InvalidRequest(faults);
+        assert_eq!(
+            error.to_string(),
+            "the request is not valid: `title`: must not be empty; `timeout`: is zero"
+        );
+    }
+}
