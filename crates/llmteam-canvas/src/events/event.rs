@@ -400,11 +400,11 @@ mod tests {
             ("OutOfStock", "no 0 left")
         );
         assert_eq!((info.recoverable, info.stack_trace), (true, None));
-        let step = StepError::new("Boom", "it broke").with_code("BOOM").fatal();
+        let step = StepError::outcome_unknown("it broke");
         let info = ErrorInfo::from(&step);
         assert_eq!(
             (info.error_code.as_deref(), info.recoverable),
-            (Some("BOOM"), false)
+            (Some("OUTCOME_UNKNOWN"), false)
         );
     }
 
