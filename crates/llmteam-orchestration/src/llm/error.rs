@@ -56,10 +56,10 @@ pub enum LlmError {
         detail: String,
     },
     /// The answer is longer than allowed.
-    #[error("the model's answer is larger than {limit} bytes")]
+    #[error("the model's answer has more than {limit}")]
     TooLarge {
-        /// The limit.
-        limit: usize,
+        /// The limit with its unit.
+        limit: String,
     },
     /// The vendor refuses the credential.
     #[error("the model's service refuses the credential with status {status}")]

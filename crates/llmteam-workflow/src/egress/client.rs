@@ -9,7 +9,7 @@ use llmteam_orchestration::call::Caller;
 use llmteam_security::id::TenantId;
 use serde_json::Value;
 
-pub use reqwest::Method;
+use reqwest::Method;
 
 use super::error::EgressError;
 

@@ -20,9 +20,11 @@ mod transport;
 #[cfg(test)]
 mod tests;
 
+pub use reqwest::{Method, Url, header::HeaderMap};
+
 pub use self::{
     classify::AddressClass,
-    client::{Client, ClientBody, ClientResponse, Method, RequestOptions},
+    client::{Client, ClientBody, ClientResponse, RequestOptions},
     error::EgressError,
     headers::header_map,
     http_client::{HttpClient, HttpClientConfig},
