@@ -54,11 +54,29 @@ pub struct Case {
     /// Control actions.
     #[serde(default)]
     pub control: Vec<Value>,
+    /// Model name to its replies, one per call, the last one repeats.
+    #[serde(default)]
+    pub llm: BTreeMap<String, Vec<Value>>,
+    /// HTTP client name to its responses, one per call, the last one repeats.
+    #[serde(default)]
+    pub http: BTreeMap<String, Vec<Value>>,
+    /// Prompt templates of the store `prompts`.
+    #[serde(default)]
+    pub prompts: Map<String, Value>,
+    /// What goes wrong around the run: `callbacks`, `snapshot_save`.
+    #[serde(default)]
+    pub faults: Vec<String>,
     /// What must come of it.
     pub expect: Expectation,
     /// Validate instead of running.
     #[serde(default)]
     pub validate_only: bool,
+    /// For `validate_only`: text to validate in place of the segment.
+    #[serde(default)]
+    pub text: Option<String>,
+    /// For `validate_only`: warnings count as errors.
+    #[serde(default)]
+    pub strict: bool,
 }
 
 /// What a case expects; absent keys are not compared.
@@ -69,7 +87,8 @@ pub struct Expectation {
     pub status: Option<String>,
     /// The output of the result.
     pub output: Option<Value>,
-    /// `error_type`, and `step_id` for `current_step`.
+    /// `error_type`, `error_code`, `recoverable`, `step_id` for `current_step`, and
+    /// `message_contains`.
     pub error: Option<Map<String, Value>>,
     /// The exact sequence of `type` or `type:step_id`.
     pub events: Option<Vec<String>>,
@@ -81,12 +100,49 @@ pub struct Expectation {
     pub step_inputs: Option<BTreeMap<String, Vec<Value>>>,
     /// Distinct completed steps.
     pub steps_completed: Option<u64>,
+    /// Handled and absorbed failures.
+    pub steps_failed: Option<u64>,
+    /// Skip events.
+    pub steps_skipped: Option<u64>,
+    /// All steps.
+    pub steps_total: Option<u64>,
+    /// `current_step` of a run without error.
+    pub current_step: Option<Value>,
+    /// The result's duration.
+    pub duration_ms: Option<u64>,
+    /// Parts of events' payloads.
+    pub payloads: Option<Vec<PayloadCheck>>,
+    /// Parts of the human requests, in the order in which they were made.
+    pub requests: Option<Vec<Value>>,
+    /// Model name to parts of the calls it got.
+    pub llm_calls: Option<BTreeMap<String, Vec<Value>>>,
+    /// HTTP client name to parts of the calls it got.
+    pub http_calls: Option<BTreeMap<String, Vec<Value>>>,
+    /// Store name to the keys and values it holds in the end.
+    pub stores: Option<BTreeMap<String, Value>>,
     /// `contiguous`: ids are `<run_id>:1..n`.
     pub event_ids: Option<String>,
     /// For `validate_only`: whether there is no error.
     pub is_valid: Option<bool>,
     /// For `validate_only`: every error and warning, in any order.
     pub messages_unordered: Option<Vec<Map<String, Value>>>,
+}
+
+/// A part of one event's payload; the event's error is its key `error`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PayloadCheck {
+    /// The event, as in the list of events.
+    pub event: String,
+    /// Which of the events of that label, from 1.
+    #[serde(default = "first")]
+    pub n: usize,
+    /// Keys that the payload must have, with their values.
+    pub has: Value,
+}
+
+fn first() -> usize {
+    1
 }
 
 fn empty_object() -> Value {

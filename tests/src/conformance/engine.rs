@@ -57,6 +57,7 @@ pub fn scenario(file: &CaseFile, case: &Case) -> Scenario {
         script: case.script.clone(),
         run: case.run.clone(),
         control: case.control.clone(),
+        faults: case.faults.clone(),
     }
 }
 

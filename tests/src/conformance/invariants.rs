@@ -62,7 +62,7 @@ fn steps(segment: &Value, seen: &Observed, breaches: &mut Vec<String>) {
         let is_open = open.get(step) == Some(&true);
         match event.kind.as_str() {
             "step.started" if is_open => {
-                breaches.push(format!("X-65: `{step}` starts while it is open"))
+                breaches.push(format!("X-65: `{step}` starts while it is open"));
             }
             "step.started" => drop(open.insert(step, true)),
             "step.skipped" if !is_open => {

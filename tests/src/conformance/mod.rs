@@ -12,11 +12,11 @@ mod rules;
 mod variants;
 mod verdict;
 
-pub use case::{Case, CaseFile, Expectation, load_dir, load_file};
+pub use case::{Case, CaseFile, Expectation, PayloadCheck, load_dir, load_file};
 pub use compare::compare;
 pub use engine::{Engine, OracleEngine, Refusal, case_types, scenario};
 pub use invariants::breaches;
-pub use observed::{Observed, Seen};
+pub use observed::{Check, Observed, Seen};
 pub use rules::{Coverage, coverage};
 pub use variants::{Order, Variant, variants};
 pub use verdict::{Verdict, judge};

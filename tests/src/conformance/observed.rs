@@ -41,6 +41,8 @@ pub struct Observed {
     pub output: Value,
     /// The error's type.
     pub error_type: Option<String>,
+    /// The error in full, where the engine gives one.
+    pub error: Option<Value>,
     /// `current_step`.
     pub current_step: Option<String>,
     /// The events, in order.
@@ -51,8 +53,33 @@ pub struct Observed {
     pub steps_failed: u64,
     /// `steps_skipped`.
     pub steps_skipped: u64,
-    /// For every `expect_status`: its time, the status expected, the status found.
-    pub statuses: Vec<(u64, String, String)>,
+    /// `steps_total`, where the engine tells it.
+    pub steps_total: Option<u64>,
+    /// `duration_ms`.
+    pub duration_ms: u64,
+    /// What control actions and answers expected and found.
+    pub checks: Vec<Check>,
+    /// What only an engine with surroundings can show; none is not compared.
+    pub requests: Option<Vec<Value>>,
+    /// Calls of models, by name.
+    pub llm_calls: Option<BTreeMap<String, Vec<Value>>>,
+    /// Calls of HTTP clients, by name.
+    pub http_calls: Option<BTreeMap<String, Vec<Value>>>,
+    /// What the stores hold, by name.
+    pub stores: Option<BTreeMap<String, Value>>,
+    /// Validation messages: `severity`, `code`, `path`.
+    pub messages: Option<Vec<Value>>,
+}
+
+/// Something that a control action or an answer expects at its time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// What was looked at.
+    pub what: String,
+    /// What the case says.
+    pub expected: String,
+    /// What was there.
+    pub found: String,
 }
 
 impl Observed {
@@ -116,7 +143,17 @@ impl From<oracle::Outcome> for Observed {
             steps_completed: outcome.steps_completed,
             steps_failed: outcome.steps_failed,
             steps_skipped: outcome.steps_skipped,
-            statuses: outcome.statuses,
+            duration_ms: outcome.duration_ms,
+            checks: outcome
+                .checks
+                .into_iter()
+                .map(|(what, expected, found)| Check {
+                    what,
+                    expected,
+                    found,
+                })
+                .collect(),
+            ..Self::default()
         }
     }
 }

@@ -55,6 +55,7 @@ pub fn variants(file: &CaseFile, case: &Case) -> Vec<Variant> {
         order: Order::Exact,
     });
     if timing_does_not_matter(&own) {
+        own.expect.duration_ms = None;
         let mut reversed = own.clone();
         reverse_steps(&mut reversed);
         variants.push(Variant {
@@ -159,6 +160,16 @@ fn renamed(case: &Case) -> Case {
         .events
         .take()
         .map(|events| events.iter().map(label).collect());
+    if let Some(step) = &mut expect.current_step {
+        rename(step);
+    }
+    for check in expect.payloads.iter_mut().flatten() {
+        check.event = label(&check.event);
+        check.has.get_mut("from_step").into_iter().for_each(rename);
+    }
+    for request in expect.requests.iter_mut().flatten() {
+        request.get_mut("step_id").into_iter().for_each(rename);
+    }
     expect.skipped = expect.skipped.take().map(|steps| keys(steps, &name));
     expect.activations = expect.activations.take().map(|steps| keys(steps, &name));
     expect.step_inputs = expect.step_inputs.take().map(|steps| keys(steps, &name));

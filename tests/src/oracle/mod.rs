@@ -4,6 +4,7 @@
 //! shared with the engine. Where it and the engine differ, one of the two has misread a rule.
 //! Time is virtual and lives inside: an instant is handled in the order that `docs/spec/conformance.md` gives.
 
+mod attempt;
 mod builtin;
 mod expression;
 mod flow;
@@ -33,6 +34,8 @@ pub struct Scenario {
     pub run: Map<String, Value>,
     /// Control actions in the order of their times.
     pub control: Vec<Value>,
+    /// What goes wrong around the run; `snapshot_save` is known here.
+    pub faults: Vec<String>,
 }
 
 /// An event as the interpreter emits it.
@@ -80,8 +83,10 @@ pub struct Outcome {
     pub steps_failed: u64,
     /// Skip events.
     pub steps_skipped: u64,
-    /// For every `expect_status` control: its time, the status expected and the status found.
-    pub statuses: Vec<(u64, String, String)>,
+    /// Wall time without pauses.
+    pub duration_ms: u64,
+    /// For every expectation on the way: what was looked at, what was expected, what was found.
+    pub checks: Vec<(String, String, String)>,
 }
 
 /// The scenario uses something that this interpreter does not know.

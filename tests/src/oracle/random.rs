@@ -72,6 +72,7 @@ pub fn scenario(seed: u64) -> Scenario {
         script,
         run: run(&mut dice),
         control: control(&mut dice),
+        faults: Vec::new(),
     }
 }
 
@@ -218,7 +219,7 @@ fn step(dice: &mut Dice, id: &str, kind: &str) -> Value {
             ]));
         }
         "parallel_join" => {
-            config["merge_strategy"] = json!(dice.pick(&["all", "any", "first", "first"]))
+            config["merge_strategy"] = json!(dice.pick(&["all", "any", "first", "first"]));
         }
         "human_task" => {
             config["task_type"] = json!(dice.pick(&["approval", "approval", "review"]));

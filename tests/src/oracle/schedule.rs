@@ -60,12 +60,26 @@ impl Run<'_> {
                 }
                 self.pause_when_idle();
             }
-            "resume" if self.status == "paused" => self.resume(),
+            "resume" if self.status == "paused" => {
+                if let Some(config) = control["run"].as_object() {
+                    self.config = config.clone();
+                }
+                self.resume();
+            }
+            "crash" if self.running() => {
+                self.status = "crashed";
+                self.pending
+                    .retain(|pending| matches!(pending.what, Arrival::Person(_)));
+            }
+            "recover" if self.status == "crashed" => self.recover(),
             "cancel" if matches!(self.status, "running" | "paused") => {
+                if self.status == "paused" {
+                    self.paused_ms += self.now - self.stopped_at;
+                }
                 let closed = self.close_open_steps();
                 self.outcome.current_step = closed.map(|step| self.segment.steps[step].id.clone());
                 self.emit("segment.cancelled", None, json!({}));
-                self.status = "cancelled";
+                self.stop("cancelled");
             }
             "expect_status" => {
                 let suspended = self.steps.iter().any(|step| step.phase == Phase::Suspended);
@@ -75,9 +89,13 @@ impl Run<'_> {
                 };
                 let at = control["at_ms"].as_u64().unwrap_or(0);
                 let expected = control["status"].as_str().unwrap_or_default().to_owned();
-                self.outcome.statuses.push((at, expected, found.to_owned()));
+                self.outcome.checks.push((
+                    format!("status at {at} ms"),
+                    expected,
+                    found.to_owned(),
+                ));
             }
-            "pause" | "resume" | "cancel" => {}
+            "pause" | "resume" | "cancel" | "crash" | "recover" => {}
             other => self.unsupported = Some(format!("control `{other}`")),
         }
     }
@@ -85,7 +103,16 @@ impl Run<'_> {
     ///
     fn pause_when_idle(&mut self) {
         if self.running() && self.pausing && self.running_steps() == 0 {
-            self.status = "paused";
+            if self
+                .scenario
+                .faults
+                .iter()
+                .any(|fault| fault == "snapshot_save")
+            {
+                self.pausing = false;
+                return self.after_change();
+            }
+            self.stop("paused");
             self.emit(
                 "segment.paused",
                 None,
@@ -98,11 +125,29 @@ impl Run<'_> {
     fn resume(&mut self) {
         self.status = "running";
         self.pausing = false;
+        self.paused_ms += self.now - self.stopped_at;
         self.emit(
             "segment.resumed",
             None,
             json!({ "steps_completed": self.completed.len() }),
         );
+        self.apply_kept();
+    }
+
+    /// After a crash nothing is reported; handler calls that had not ended are made again.
+    fn recover(&mut self) {
+        self.status = "running";
+        for step in 0..self.steps.len() {
+            let state = &mut self.steps[step];
+            if state.phase == Phase::Running && state.retry_at.is_none() {
+                state.attempt -= 1;
+                self.begin_attempt(step);
+            }
+        }
+        self.apply_kept();
+    }
+
+    fn apply_kept(&mut self) {
         let mut kept = std::mem::take(&mut self.kept);
         kept.sort_by_key(|(step, _)| *step);
         for (step, what) in kept {
@@ -149,25 +194,40 @@ impl Run<'_> {
                 }
             }
             Arrival::Person(answer) => {
-                let open = self.steps[step].phase == Phase::Suspended
-                    && self.steps[step]
-                        .request
-                        .as_ref()
-                        .is_some_and(|request| !request.closed);
-                if !current || !open || !matches!(self.status, "running" | "paused") {
-                    return;
-                }
-                let Some(output) = self.person_answers(step, &answer) else {
-                    return;
+                let alive =
+                    current && self.steps[step].phase == Phase::Suspended && self.is_alive();
+                let request = self.steps[step].request.as_ref().filter(|_| alive);
+                let found = match request.map(|request| request.closed) {
+                    Some(false) => match self.person_answers(step, &answer["respond"]) {
+                        Some(output) => {
+                            self.accept(step, output);
+                            "accepted"
+                        }
+                        None => "invalid",
+                    },
+                    _ => "conflict",
                 };
-                if let Some(request) = &mut self.steps[step].request {
-                    request.closed = true;
-                }
-                match self.status {
-                    "paused" => self.kept.push((step, Some(output))),
-                    _ => self.answered(step, output),
+                if let Some(expected) = answer["is"].as_str() {
+                    let what = format!("answer to `{}`", self.segment.steps[step].id);
+                    self.outcome
+                        .checks
+                        .push((what, expected.to_owned(), found.to_owned()));
                 }
             }
+        }
+    }
+
+    fn is_alive(&self) -> bool {
+        matches!(self.status, "running" | "paused" | "crashed")
+    }
+
+    fn accept(&mut self, step: usize, output: Value) {
+        if let Some(request) = &mut self.steps[step].request {
+            request.closed = true;
+        }
+        match self.running() {
+            true => self.answered(step, output),
+            false => self.kept.push((step, Some(output))),
         }
     }
 
@@ -219,22 +279,21 @@ impl Run<'_> {
             if attempt_end(&self.steps[step]).is_some_and(|at| at <= now) && self.running() {
                 any = true;
                 self.steps[step].timeout_at = None;
+                self.cancel_handler(step);
                 self.attempt_failed(step, &error("TimeoutError", "STEP_TIMEOUT", "", true));
             }
         }
         for step in due(self, deadline) {
-            if deadline(&self.steps[step]).is_some_and(|at| at <= now)
-                && matches!(self.status, "running" | "paused")
-            {
+            if deadline(&self.steps[step]).is_some_and(|at| at <= now) && self.is_alive() {
                 any = true;
                 if let Some(request) = &mut self.steps[step].request {
                     let fired = 1 + self.kept.iter().filter(|(kept, _)| *kept == step).count();
                     request.closed = request.level + fired > request.chain.len();
                     request.deadline += request.window;
                 }
-                match self.status {
-                    "paused" => self.kept.push((step, None)),
-                    _ => self.escalated(step),
+                match self.running() {
+                    true => self.escalated(step),
+                    false => self.kept.push((step, None)),
                 }
             }
         }
@@ -255,13 +314,26 @@ impl Run<'_> {
         any
     }
 
+    /// A scripted handler ends when it is cancelled, unless its action says that it does not.
+    fn cancel_handler(&mut self, step: usize) {
+        let call = self.steps[step].calls - 1;
+        if self.action_of(step, call)["ignore_cancel"] == true {
+            let running = self
+                .pending
+                .iter()
+                .find(|pending| pending.step == step && pending.call == call);
+            let ends = running.map_or(self.now, |pending| pending.at);
+            self.steps[step].busy_until = Some(ends.min(self.now + 5_000));
+        }
+    }
+
     fn segment_limit(&self) -> Option<u64> {
-        let own = self.scenario.run.get("timeout_ms").and_then(Value::as_u64);
+        let own = self.config.get("timeout_ms").and_then(Value::as_u64);
         Some(own.unwrap_or(self.segment.timeout_ms)).filter(|limit| *limit > 0)
     }
 
     fn next_instant(&self) -> Option<u64> {
-        if !matches!(self.status, "running" | "paused") {
+        if !self.is_alive() {
             return None;
         }
         let limit = self
