@@ -30,7 +30,7 @@ mod tests {
     #[test]
     fn every_built_in_type_has_a_handler_and_no_other_has() {
         for id in StepCatalog::with_builtins().list_type_ids() {
-            assert!(builtin(id).is_some(), "{id}");
+            assert!(builtin(&id).is_some(), "{id}");
         }
         assert!(builtin("custom_work").is_none());
     }
