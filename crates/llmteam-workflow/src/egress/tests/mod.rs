@@ -1,0 +1,5 @@
+//! Outbound calls, seen from a server on this machine.
+
+mod clients;
+mod server;
+mod transport;
