@@ -74,7 +74,7 @@ impl EffectivePorts {
 
         Self {
             default_output,
-            primary: primary.map(|it| it.to.to_owned()),
+            primary: primary.as_ref().map(|it| it.to.to_owned()),
             outputs: outputs.into_vec(),
             inputs: inputs(step, metadata, incoming),
         }
@@ -182,15 +182,15 @@ fn inputs<'a>(
 
 /// Names in the order they were first added.
 #[derive(Default)]
-struct Names {
-    ordered: Vec<String>,
-    seen: HashSet<String>,
+struct Names<'a> {
+    ordered: Vec<&'a str>,
+    seen: HashSet<&'a str>,
 }
 
-impl Names {
-    fn add(&mut self, name: &str) {
-        if self.seen.insert(name.to_owned()) {
-            self.ordered.push(name.to_owned());
+impl<'a> Names<'a> {
+    fn add(&mut self, name: &'a str) {
+        if self.seen.insert(name) {
+            self.ordered.push(name);
         }
     }
 
@@ -199,7 +199,7 @@ impl Names {
     }
 
     fn into_vec(self) -> Vec<String> {
-        self.ordered
+        self.ordered.into_iter().map(str::to_owned).collect()
     }
 }
 

@@ -21,6 +21,14 @@ pub(super) fn check(segment: &SegmentDefinition, catalog: &StepCatalog, report: 
                 format_args!("the catalog has no step type {step_type}"),
                 format_args!("known types are {}", Listed(&known)),
             );
+        } else if catalog.get_handler(&step.step_type).is_none() {
+            let step_type = Quoted(&step.step_type);
+            report.add_with(
+                ValidationCode::NoHandler,
+                path.key("type"),
+                format_args!("nothing runs steps of type {step_type}"),
+                format_args!("register the type together with its handler"),
+            );
         }
     }
 }

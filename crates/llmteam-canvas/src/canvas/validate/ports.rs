@@ -1,6 +1,6 @@
 //! Edges against the effective ports of their steps.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::code::ValidationCode;
 use super::graph::Graph;
@@ -25,18 +25,10 @@ pub(super) fn check(
     let steps = Path::Root.key("steps");
     for (at, step) in segment.steps.iter().enumerate() {
         let path = steps.index(at);
-        let ports_path = path.key("ports");
-        if let Some(catalog) = catalog
-            && report.readable(path.key("type"))
-            && report.readable(ports_path)
-        {
-            let metadata = catalog.get(&step.step_type);
-            let known = EffectivePorts::of(step, metadata.as_deref(), [], []);
-            if report.readable(ports_path.key("output")) {
-                check_outputs(step, &known, graph.outgoing(at), report);
-            }
-            if report.readable(ports_path.key("input")) {
-                check_inputs(step, &known, graph.incoming(at), report);
+        if let Some(catalog) = catalog {
+            let edges = Named::of(graph, at);
+            if !edges.is_empty() && report.readable(path.key("type")) {
+                check_known(step, path, &edges, catalog, report);
             }
         }
         check_fan_in(step, graph.incoming(at), report);
@@ -48,90 +40,108 @@ pub(super) fn check(
 
 type Edges<'a> = (usize, &'a EdgeDefinition);
 
-fn check_outputs<'a>(
+/// A step's edges that name a port not accepted everywhere.
+struct Named<'a> {
+    outgoing: Vec<Edges<'a>>,
+    incoming: Vec<Edges<'a>>,
+}
+
+impl<'a> Named<'a> {
+    fn of(graph: &Graph<'a>, step: usize) -> Self {
+        let outgoing = graph.outgoing(step);
+        let incoming = graph.incoming(step);
+        Self {
+            outgoing: outgoing
+                .filter(|(_, edge)| {
+                    ![DEFAULT_OUTPUT, ERROR_PORT].contains(&edge.from_port.as_str())
+                })
+                .collect(),
+            incoming: incoming
+                .filter(|(_, edge)| edge.to_port != DEFAULT_INPUT)
+                .collect(),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.outgoing.is_empty() && self.incoming.is_empty()
+    }
+}
+
+fn check_known(
     step: &StepDefinition,
-    known: &EffectivePorts,
-    edges: impl Iterator<Item = Edges<'a>>,
+    path: Path<'_>,
+    named: &Named<'_>,
+    catalog: &StepCatalog,
     report: &mut Report,
 ) {
-    let names = Known::of(known.outputs.iter().map(String::as_str));
-    for (at, edge) in edges {
-        let port = edge.from_port.as_str();
-        if ![DEFAULT_OUTPUT, ERROR_PORT].contains(&port) && !names.has(port) {
-            names.unknown(
-                step,
-                port,
-                "output",
-                Path::Root.key("edges").index(at).key("from_port"),
-                report,
-            );
+    let metadata = catalog.get(&step.step_type);
+    // Without its edges: a port that only an edge names is the one to be told.
+    let ports = EffectivePorts::of(step, metadata.as_deref(), [], []);
+    let declared = path.key("ports");
+    let edges = Path::Root.key("edges");
+    if report.readable(declared.key("output")) {
+        let known = Known::of(step, "output", ports.outputs.iter().map(String::as_str));
+        for (at, edge) in &named.outgoing {
+            known.check(&edge.from_port, edges.index(*at).key("from_port"), report);
+        }
+    }
+    if report.readable(declared.key("input")) {
+        let known = Known::of(
+            step,
+            "input",
+            ports.inputs.iter().map(|it| it.name.as_str()),
+        );
+        for (at, edge) in &named.incoming {
+            known.check(&edge.to_port, edges.index(*at).key("to_port"), report);
         }
     }
 }
 
-fn check_inputs<'a>(
-    step: &StepDefinition,
-    known: &EffectivePorts,
-    edges: impl Iterator<Item = Edges<'a>>,
-    report: &mut Report,
-) {
-    let names = Known::of(known.inputs.iter().map(|it| it.name.as_str()));
-    for (at, edge) in edges {
-        let port = edge.to_port.as_str();
-        if port != DEFAULT_INPUT && !names.has(port) {
-            names.unknown(
-                step,
-                port,
-                "input",
-                Path::Root.key("edges").index(at).key("to_port"),
-                report,
-            );
-        }
-    }
-}
-
-/// The ports of one direction, ready for many questions.
+/// The ports of a step in one direction.
 struct Known<'a> {
+    step: &'a StepDefinition,
+    kind: &'static str,
     ordered: Vec<&'a str>,
-    places: HashMap<&'a str, usize>,
+    names: HashSet<&'a str>,
 }
 
 impl<'a> Known<'a> {
-    fn of(names: impl Iterator<Item = &'a str>) -> Self {
+    fn of(
+        step: &'a StepDefinition,
+        kind: &'static str,
+        names: impl Iterator<Item = &'a str>,
+    ) -> Self {
         let ordered: Vec<_> = names.collect();
-        let places = ordered
-            .iter()
-            .enumerate()
-            .map(|(at, name)| (*name, at))
-            .collect();
-        Self { ordered, places }
+        Self {
+            step,
+            kind,
+            names: ordered.iter().copied().collect(),
+            ordered,
+        }
     }
 
-    fn has(&self, name: &str) -> bool {
-        self.places.contains_key(name)
-    }
-
-    fn unknown(
-        &self,
-        step: &StepDefinition,
-        port: &str,
-        kind: &str,
-        path: Path<'_>,
-        report: &mut Report,
-    ) {
-        report.add_with(
-            ValidationCode::UnknownPort,
-            path,
-            format_args!(
-                "step {} has no {kind} port {}",
-                Quoted(&step.step_id),
-                Quoted(port)
-            ),
-            format_args!(
-                "declare it in the step's `ports.{kind}`, or use one of {}",
-                Listed(&self.ordered)
-            ),
+    fn check(&self, port: &str, path: Path<'_>, report: &mut Report) {
+        let Self {
+            step,
+            kind,
+            ordered,
+            names,
+        } = self;
+        if names.contains(port) {
+            return;
+        }
+        let declare = format_args!("declare it in the step's `ports.{kind}`");
+        let message = format_args!(
+            "step {} has no {kind} port {}",
+            Quoted(&step.step_id),
+            Quoted(port)
         );
+        if ordered.is_empty() {
+            report.add_with(ValidationCode::UnknownPort, path, message, declare);
+        } else {
+            let suggestion = format_args!("{declare}, or use one of {}", Listed(ordered));
+            report.add_with(ValidationCode::UnknownPort, path, message, suggestion);
+        }
     }
 }
 
@@ -175,8 +185,11 @@ fn check_unconnected<'a>(
     let Some(declared) = step.explicit_inputs() else {
         return;
     };
-    let connected = Known::of(edges.map(|(_, edge)| edge.to_port.as_str()));
-    for port in declared.iter().filter(|port| !connected.has(port)) {
+    let connected: HashSet<&str> = edges.map(|(_, edge)| edge.to_port.as_str()).collect();
+    for port in declared
+        .iter()
+        .filter(|port| !connected.contains(port.as_str()))
+    {
         report.add(
             ValidationCode::UnconnectedPort,
             path,

@@ -512,6 +512,18 @@ fn an_unknown_type_is_answered_with_those_there_are() {
     );
 }
 
+#[test]
+fn a_type_without_a_handler_is_told() {
+    let catalog = StepCatalog::with_builtins();
+    let metadata = catalog.get("transform").unwrap();
+    catalog.register((*metadata).clone(), None);
+    let result = validate_segment(
+        &SegmentDefinition::from_value(valid()).unwrap(),
+        Some(&catalog),
+    );
+    assert_eq!(render(&result), ["warning NO_HANDLER steps[0].type"]);
+}
+
 // covers: V-04
 #[test]
 fn strict_makes_warnings_refuse() {
