@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::canvas::definition::{EdgeDefinition, StepDefinition};
+use crate::canvas::definition::EdgeDefinition;
 
 /// The messages of a document as `severity CODE path`, in order.
 fn messages(document: &Value) -> Vec<String> {
@@ -555,86 +555,4 @@ fn a_refusal_lists_every_error() {
             .to_string()
             .starts_with("Segment validation failed: the required key `name` is missing, ")
     );
-}
-
-/// As many steps and edges as there may be, every edge with its own ports.
-fn largest(edges: usize) -> SegmentDefinition {
-    let steps = MAX_STEPS;
-    let step = |at: usize| StepDefinition::new(format!("step_{at}"), "transform");
-    let edge = |at: usize| {
-        EdgeDefinition::new(
-            format!("step_{}", at % steps),
-            format!("step_{}", (at * 7 + 1) % steps),
-        )
-    };
-    SegmentDefinition {
-        entrypoint: Some("step_0".to_owned()),
-        steps: (0..steps).map(step).collect(),
-        edges: (0..edges).map(edge).collect(),
-        ..SegmentDefinition::new("large", "Large")
-    }
-}
-
-#[test]
-fn the_largest_segment_is_accepted_and_one_more_edge_refused() {
-    let validator = SegmentValidator::new().catalog(StepCatalog::with_builtins());
-    let text = largest(MAX_EDGES).to_json().unwrap();
-    let result = validator.validate_json(&text);
-    assert_eq!(result.errors().count(), 0, "{:?}", result.messages.first());
-    let text = largest(MAX_EDGES + 1).to_json().unwrap();
-    assert_eq!(
-        render(&validator.validate_json(&text)),
-        ["error TOO_LARGE edges"]
-    );
-    assert_eq!(
-        render(&validator.validate(&largest(MAX_EDGES + 1))),
-        ["error TOO_LARGE edges"]
-    );
-    let mut steps = largest(0);
-    steps.steps.push(StepDefinition::new("more", "transform"));
-    assert_eq!(
-        render(&validator.validate(&steps)),
-        ["error TOO_LARGE steps"]
-    );
-}
-
-/// Every pass has its worst graph; all must stay linear.
-#[test]
-fn hostile_graphs_of_full_size_are_answered() {
-    let validator = SegmentValidator::new().catalog(StepCatalog::with_builtins());
-    let mut one_hub = largest(0);
-    for at in 0..MAX_EDGES {
-        let mut edge = EdgeDefinition::new("step_0", "step_0");
-        edge.from_port = format!("p{at}");
-        edge.to_port = format!("p{at}");
-        one_hub.edges.push(edge);
-    }
-    assert!(validator.validate(&one_hub).is_valid());
-    let mut splits = largest(MAX_EDGES);
-    for step in &mut splits.steps {
-        step.step_type = "parallel_split".to_owned();
-        step.config.insert("branches".to_owned(), json!(u64::MAX));
-    }
-    assert!(
-        validator
-            .validate(&splits)
-            .has(ValidationCode::ValueTooLarge)
-    );
-    let mut nested = largest(0);
-    for at in 1..MAX_STEPS {
-        nested.edges.push(EdgeDefinition::new(
-            format!("step_{}", at - 1),
-            format!("step_{at}"),
-        ));
-        nested.edges.push(EdgeDefinition::new(
-            format!("step_{}", MAX_STEPS - 1),
-            format!("step_{at}"),
-        ));
-    }
-    let result = validator.validate(&nested);
-    let loops = result
-        .messages
-        .iter()
-        .filter(|it| it.code == ValidationCode::Cycle);
-    assert_eq!(loops.count(), MAX_STEPS - 1);
 }
