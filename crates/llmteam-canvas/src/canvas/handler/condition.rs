@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::{StepError, StepHandler, StepOutcome, config};
+use super::{StepError, StepHandler, StepOutcome, StepOutput, config};
 use crate::canvas::expression::{StepCondition, StepNames};
 use crate::runtime::{StepContext, StepSpec};
 
@@ -26,7 +26,7 @@ impl StepHandler for ConditionHandler {
         // An error is never taken as false.
         let holds = condition.evaluate(&names).map_err(invalid)?;
         let port = if holds { "true" } else { "false" };
-        Ok(json!({ port: Value::clone(&subject) }).into())
+        Ok(StepOutput::on_port(port, Value::clone(&subject)).into())
     }
 }
 
@@ -44,6 +44,8 @@ fn invalid(error: impl std::fmt::Display) -> StepError {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::canvas::handler::testing::{output, ports, refuses, step, whole};
 

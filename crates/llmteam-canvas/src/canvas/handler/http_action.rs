@@ -11,7 +11,7 @@ use llmteam_orchestration::call::Sent;
 use llmteam_workflow::egress::{
     Client, ClientBody, ClientResponse, EgressError, Method, RequestOptions,
 };
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::template::{Names, Template, shown};
 use super::{EffectClass, StepError, StepHandler, StepOutcome, config};
@@ -59,10 +59,11 @@ impl StepHandler for HTTPActionHandler {
             Err(error) => ctx.emitter().action_failed(ACTION, ErrorInfo::from(error)),
         }
         let response = response?;
-        Ok(
-            json!({ ctx.step().primary_output(): response.value(), "status": response.status })
-                .into(),
-        )
+        let ports = [
+            (ctx.step().primary_output().to_owned(), response.value()),
+            ("status".to_owned(), response.status.into()),
+        ];
+        Ok(Value::Object(Map::from_iter(ports)).into())
     }
 
     fn effect_class(&self, config: &Map<String, Value>, runtime: &RuntimeContext) -> EffectClass {
@@ -248,6 +249,8 @@ fn millis(span: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
+
+    use serde_json::json;
 
     use super::*;
     use crate::canvas::handler::testing::{

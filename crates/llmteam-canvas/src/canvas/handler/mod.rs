@@ -92,6 +92,12 @@ pub enum StepOutcome {
     Ask(Box<NewInteraction>),
 }
 
+impl From<StepOutput> for StepOutcome {
+    fn from(output: StepOutput) -> Self {
+        Self::Output(output)
+    }
+}
+
 impl From<Value> for StepOutcome {
     fn from(value: Value) -> Self {
         Self::Output(value.into())
@@ -107,6 +113,13 @@ impl From<Arc<Value>> for StepOutcome {
 /// A handler's result: any JSON value; an object with a port name among its keys is port-keyed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StepOutput(pub Arc<Value>);
+
+impl StepOutput {
+    /// An output with a value on one port.
+    pub fn on_port(port: &str, value: Value) -> Self {
+        Value::Object(Map::from_iter([(port.to_owned(), value)])).into()
+    }
+}
 
 impl From<Value> for StepOutput {
     fn from(value: Value) -> Self {

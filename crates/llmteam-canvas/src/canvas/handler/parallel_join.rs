@@ -5,9 +5,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::{StepError, StepHandler, StepOutcome, config};
+use super::{StepError, StepHandler, StepOutcome, StepOutput, config};
 use crate::runtime::{StepContext, StepSpec};
 
 /// Runs `parallel_join` steps.
@@ -27,7 +27,7 @@ impl StepHandler for ParallelJoinHandler {
         } else {
             values.collect()
         };
-        Ok(json!({ ctx.step().primary_output(): result }).into())
+        Ok(StepOutput::on_port(ctx.step().primary_output(), result).into())
     }
 }
 
@@ -40,6 +40,8 @@ fn prepare(step: &StepSpec) -> Result<FirstOnly, StepError> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::canvas::handler::testing::{output, refuses, step, whole};
 

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use super::{StepError, StepHandler, StepOutcome, config};
+use super::{StepError, StepHandler, StepOutcome, StepOutput, config};
 use crate::canvas::expression::{ExpressionError, StepNames, Transform};
 use crate::runtime::{StepContext, StepSpec};
 
@@ -38,15 +38,19 @@ impl StepHandler for TransformHandler {
     async fn run(self: Arc<Self>, ctx: StepContext) -> Result<StepOutcome, StepError> {
         let prepared = ctx.step().prepared(prepare)?;
         let subject = ctx.input().subject();
-        let names = StepNames {
-            subject: &subject,
-            input: &ctx.input().object(),
-            run: ctx.runtime().run_value(),
+        let result = if let Rule::Pass = prepared.rule {
+            Value::clone(&subject)
+        } else {
+            let names = StepNames {
+                subject: &subject,
+                input: &ctx.input().object(),
+                run: ctx.runtime().run_value(),
+            };
+            prepared
+                .apply(&names)
+                .map_err(|error| expression_error(&error))?
         };
-        let result = prepared
-            .apply(&names)
-            .map_err(|error| expression_error(&error))?;
-        Ok(json!({ ctx.step().primary_output(): result }).into())
+        Ok(StepOutput::on_port(ctx.step().primary_output(), result).into())
     }
 }
 
@@ -114,6 +118,8 @@ fn expression_error(error: &ExpressionError) -> StepError {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::canvas::handler::testing::{output, ports, refuses, step, whole};
 

@@ -96,6 +96,6 @@ impl Given<'_> {
         if let Some(option) = self.selected_option {
             value["selected_option"] = option.into();
         }
-        Ok(json!({ port: value }).into())
+        Ok(StepOutput::on_port(port, value))
     }
 }
