@@ -1,10 +1,12 @@
-//! Segments: their JSON contract, the step types they are made of, and the checks before a run.
+//! Segments: their JSON contract, the step types they are made of, the checks before a run, and the run.
 
 pub mod catalog;
 pub mod definition;
 pub mod error;
 pub mod expression;
 pub mod handler;
+pub mod machine;
+pub mod plan;
 pub mod ports;
 pub mod schema;
 pub mod validate;

@@ -10,6 +10,7 @@ mod event;
 mod kind;
 mod memory;
 mod payload;
+mod projection;
 mod step_event;
 mod store;
 mod stream;
@@ -23,6 +24,7 @@ pub use self::event::{ErrorInfo, EventId, EventSource, InvalidEventId, Worktrail
 pub use self::kind::{EventSeverity, EventType, UnknownEventType};
 pub use self::memory::MemoryEventStore;
 pub use self::payload::MAX_PAYLOAD_BYTES;
+pub use self::projection::Projection;
 pub use self::step_event::{CallKind, StepEvent};
 pub use self::store::{EventQuery, EventStore};
 pub use self::stream::EventStream;

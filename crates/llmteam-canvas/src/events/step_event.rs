@@ -56,7 +56,7 @@ impl StepEvent {
         self
     }
 
-    fn lasting(mut self, duration_ms: u64) -> Self {
+    pub(crate) fn lasting(mut self, duration_ms: u64) -> Self {
         self.duration_ms = Some(duration_ms);
         self
     }
