@@ -165,7 +165,9 @@ fn renamed(case: &Case) -> Case {
     }
     for check in expect.payloads.iter_mut().flatten() {
         check.event = label(&check.event);
-        check.has.get_mut("from_step").into_iter().for_each(rename);
+        for key in ["from_step", "step_id"] {
+            check.has.get_mut(key).into_iter().for_each(rename);
+        }
     }
     for request in expect.requests.iter_mut().flatten() {
         request.get_mut("step_id").into_iter().for_each(rename);

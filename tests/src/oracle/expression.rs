@@ -80,20 +80,41 @@ pub(super) fn transform(
     if text.starts_with('$') {
         return Err(Fault::Unsupported(text.to_owned()));
     }
-    if !text.contains('[')
-        && text.split('.').all(is_identifier)
-        && text != "true"
-        && text != "false"
-        && text != "null"
-    {
-        let mut parts = text.split('.');
-        let mut found = parts.next().and_then(|name| names.get(name));
-        for part in parts {
-            found = found.and_then(|value| value.get(part));
+    if let Some((name, rest)) = pure_path(text) {
+        let mut found = names.get(name);
+        for part in rest {
+            found = found.and_then(|value| match part {
+                Part::Field(name) => value.get(name),
+                Part::Index(at) => value.get(at),
+            });
         }
         return Ok(found.or(default).cloned().unwrap_or(Value::Null));
     }
     evaluate(text, names)
+}
+
+enum Part<'a> {
+    Field(&'a str),
+    Index(usize),
+}
+
+/// `a.b[0].c` as its first name and what follows; `None` for any other expression (T-03).
+fn pure_path(text: &str) -> Option<(&str, Vec<Part<'_>>)> {
+    let mut parts = Vec::new();
+    for dotted in text.split('.') {
+        let (name, indices) = dotted.split_at(dotted.find('[').unwrap_or(dotted.len()));
+        if !is_identifier(name) || matches!(name, "true" | "false" | "null") {
+            return None;
+        }
+        parts.push(Part::Field(name));
+        for index in indices.split_terminator(']') {
+            parts.push(Part::Index(index.strip_prefix('[')?.parse().ok()?));
+        }
+    }
+    match parts.remove(0) {
+        Part::Field(first) => Some((first, parts)),
+        Part::Index(_) => None,
+    }
 }
 
 fn evaluate(text: &str, names: &Names) -> Result<Value, Fault> {

@@ -8,6 +8,9 @@ use super::{Event, Outcome, Scenario, Unsupported};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
+/// The largest payload of an event.
+const MAX_PAYLOAD_BYTES: usize = 64 * 1024;
+
 /// Where a step stands.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Phase {
@@ -217,11 +220,17 @@ impl<'a> Run<'a> {
     }
 
     pub(super) fn emit(&mut self, kind: &str, step: Option<usize>, payload: Value) {
+        let size = payload.to_string().len();
+        let payload = match size > MAX_PAYLOAD_BYTES {
+            true => json!({ "truncated": true, "size_bytes": size }),
+            false => payload,
+        };
         let step = step.map(|step| self.segment.steps[step].id.clone());
+        let at_ms = self.now;
         self.outcome.events.push(Event {
             kind: kind.to_owned(),
             step,
-            at_ms: self.now,
+            at_ms,
             payload,
         });
     }
@@ -360,7 +369,11 @@ impl<'a> Run<'a> {
         self.outcome.current_step = culprit
             .or(closed)
             .map(|step| self.segment.steps[step].id.clone());
-        self.emit("segment.failed", None, json!({ "error": fault }));
+        let mut payload = json!({ "error": fault });
+        if let Some(step) = culprit {
+            payload["step_id"] = json!(self.segment.steps[step].id);
+        }
+        self.emit("segment.failed", None, payload);
         self.stop(status);
     }
 

@@ -44,6 +44,10 @@ impl Run<'_> {
     }
 
     fn control(&mut self, control: &Value) {
+        let for_another = ["tenant", "instance", "snapshot"];
+        if for_another.iter().any(|key| control.get(*key).is_some()) {
+            return;
+        }
         match control["do"].as_str().unwrap_or_default() {
             "pause" if self.running() => {
                 self.pausing = true;
