@@ -12,7 +12,7 @@ use super::joins::{JoinKind, feeders, sort_slots};
 use super::loops::{Ends, discovery_order, loop_forest};
 use super::{EdgeSource, ExecutionPlan, PlanEdge, PlanInput, PlanStep, digest};
 use crate::canvas::catalog::StepTypeMetadata;
-use crate::canvas::definition::{SegmentDefinition, StepDefinition};
+use crate::canvas::definition::{DEFAULT_OUTPUT, SegmentDefinition, StepDefinition};
 use crate::canvas::expression::{Condition, InvalidCondition};
 use crate::canvas::ports::EffectivePorts;
 use crate::runtime::StepSpec;
@@ -43,26 +43,26 @@ impl ExecutionPlan {
     ///
     /// # Errors
     /// Only for a definition that validation refuses.
-    pub fn compile<'a>(
+    pub fn compile(
         definition: &SegmentDefinition,
-        metadata: impl Fn(&str) -> Option<&'a StepTypeMetadata>,
+        metadata: impl Fn(&str) -> Option<Arc<StepTypeMetadata>>,
     ) -> Result<Self, PlanError> {
         Graph::read(definition, metadata)?.into_plan(definition)
     }
 }
 
 /// The definition with names replaced by positions.
-struct Graph<'a> {
-    metadata: Vec<Option<&'a StepTypeMetadata>>,
+struct Graph {
+    metadata: Vec<Option<Arc<StepTypeMetadata>>>,
     ends: Vec<Ends>,
     entry: usize,
     ports: Vec<EffectivePorts>,
 }
 
-impl<'a> Graph<'a> {
+impl Graph {
     fn read(
         definition: &SegmentDefinition,
-        metadata: impl Fn(&str) -> Option<&'a StepTypeMetadata>,
+        metadata: impl Fn(&str) -> Option<Arc<StepTypeMetadata>>,
     ) -> Result<Self, PlanError> {
         let place: HashMap<&str, usize> = definition
             .steps
@@ -100,7 +100,7 @@ impl<'a> Graph<'a> {
             .map(|(at, step)| {
                 EffectivePorts::of(
                     step,
-                    metadata[at],
+                    metadata[at].as_deref(),
                     incoming[at].iter().copied(),
                     outgoing[at].iter().copied(),
                 )
@@ -117,6 +117,11 @@ impl<'a> Graph<'a> {
     fn into_plan(self, definition: &SegmentDefinition) -> Result<ExecutionPlan, PlanError> {
         let rank = discovery_order(definition.steps.len(), &self.ends, self.entry);
         let forest = loop_forest(&self.ends, &rank);
+        let has_output: Vec<bool> = self
+            .ports
+            .iter()
+            .map(|ports| ports.has_output(DEFAULT_OUTPUT))
+            .collect();
         let mut names = Names::default();
         let edges = definition
             .edges
@@ -124,8 +129,8 @@ impl<'a> Graph<'a> {
             .enumerate()
             .map(|(at, edge)| {
                 let (from, to) = self.ends[at];
-                let has_port = self.ports[from]
-                    .outputs.contains(&edge.from_port);
+                // Every other port that an edge names is effective.
+                let has_port = edge.from_port != DEFAULT_OUTPUT || has_output[from];
                 Ok(PlanEdge {
                     from: StepIndex::new(from),
                     to: StepIndex::new(to),
@@ -162,7 +167,7 @@ impl<'a> Graph<'a> {
             .metadata
             .iter()
             .flatten()
-            .map(|it| (it.type_id.as_str(), *it))
+            .map(|it| (it.type_id.as_str(), it.as_ref()))
             .collect();
         let used: Vec<&StepTypeMetadata> = used.into_values().collect();
         Ok(ExecutionPlan {
@@ -187,7 +192,7 @@ impl<'a> Graph<'a> {
         let ports = &self.ports[at];
         let outputs: Vec<Arc<str>> = ports.outputs.iter().map(|name| names.get(name)).collect();
         let has_error_port = outputs.iter().any(|port| &**port == "error");
-        let metadata = self.metadata[at];
+        let metadata = self.metadata[at].as_deref();
         let retries = if metadata.is_some_and(|it| !it.supports_retry) {
             Some(0)
         } else {
@@ -252,7 +257,9 @@ impl<'a> Graph<'a> {
             {
                 Some(input) => input.edges.push(at),
                 None => {
-                    let spec = self.metadata[target].and_then(|it| it.input(&edge.to_port));
+                    let spec = self.metadata[target]
+                        .as_deref()
+                        .and_then(|it| it.input(&edge.to_port));
                     step.inputs.push(PlanInput {
                         name: Arc::clone(&edge.to_port),
                         required: spec.is_none_or(|it| it.required),
