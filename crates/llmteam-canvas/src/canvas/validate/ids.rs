@@ -74,7 +74,7 @@ pub(super) fn check_entrypoint(
     report: &mut Report,
 ) -> Option<usize> {
     let path = Path::Root.key("entrypoint");
-    if !report.readable(path) {
+    if !(report.readable(path) && report.readable(Path::Root.key("steps"))) {
         return None;
     }
     let Some(id) = segment.entrypoint.as_deref() else {
