@@ -92,8 +92,13 @@ pub(crate) fn cannot_start(command: &Command, error: &io::Error) -> Failure {
     Failure(format!("`{}` cannot be started: {error}", line(command)))
 }
 
+/// The command as a person would type it.
 fn line(command: &Command) -> String {
-    let words = std::iter::once(command.get_program()).chain(command.get_args());
-    let words: Vec<_> = words.map(|word| word.to_string_lossy()).collect();
+    let program = Path::new(command.get_program());
+    let words = std::iter::once(program.file_name().unwrap_or(program.as_os_str()));
+    let words: Vec<_> = words
+        .chain(command.get_args())
+        .map(|word| word.to_string_lossy())
+        .collect();
     words.join(" ")
 }
