@@ -1,1 +1,53 @@
-//! Umbrella of the llmteam layers.
+//! Durable workflows of language-model agents, people and services.
+//!
+//! This crate only re-exports the layers; a service that needs one layer depends on that crate alone.
+//! Each layer is a feature and all are on by default; `sqlite` adds durable stores to those that are on.
+//!
+//! | module | feature | what it is for |
+//! |---|---|---|
+//! | [`id`], [`clock`], [`principal`], [`secret`], [`kv`] | always | names, time, who acts, credentials, small values |
+//! | [`sql`] | `sqlite` | the one database handle that all stores of a process share |
+//! | [`llm`] | `orchestration` | the contract of language models, and a scripted one |
+//! | [`egress`] | `workflow` | outbound HTTP |
+//! | [`human`] | `workflow` | questions to people and their answers |
+//! | [`canvas`] | `canvas` | segments: the JSON contract, its checks, the step types |
+//! | [`events`] | `canvas` | what a run did, as it happens and afterwards |
+//! | [`runtime`] | `canvas` | what a run may reach: models, HTTP clients, stores, secrets |
+//!
+//! # A segment
+//!
+//! ```
+//! # #[cfg(feature = "canvas")] {
+//! use llmteam::canvas::{
+//!     catalog::StepCatalog,
+//!     definition::SegmentDefinition,
+//!     validate::validate_segment,
+//! };
+//!
+//! let segment = SegmentDefinition::from_json(r#"{
+//!     "segment_id": "greeting", "name": "Greeting", "version": "1.0",
+//!     "entrypoint": "greet",
+//!     "steps": [{
+//!         "step_id": "greet", "type": "llm_agent", "name": "Greeter",
+//!         "config": {"llm_ref": "main", "prompt": "Greet {name}."}
+//!     }],
+//!     "edges": []
+//! }"#).expect("a well-formed segment");
+//! let report = validate_segment(&segment, Some(&StepCatalog::with_builtins()));
+//! assert!(report.is_valid());
+//! # }
+//! ```
+
+pub use llmteam_security::{clock, id, kv, principal, secret};
+
+#[cfg(feature = "sqlite")]
+pub use llmteam_security::sql;
+
+#[cfg(feature = "orchestration")]
+pub use llmteam_orchestration::{call, llm, script};
+
+#[cfg(feature = "workflow")]
+pub use llmteam_workflow::{egress, human};
+
+#[cfg(feature = "canvas")]
+pub use llmteam_canvas::{canvas, events, runtime};
