@@ -8,5 +8,6 @@ pub mod handler;
 pub mod machine;
 pub mod plan;
 pub mod ports;
+pub mod runner;
 pub mod schema;
 pub mod validate;

@@ -1,0 +1,212 @@
+//! Graph overhead in memory: durability `memory`, no subscriber, no collected events.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use llmteam::canvas::catalog::{StepCatalog, StepCategory, StepTypeMetadata};
+use llmteam::canvas::definition::{EdgeDefinition, SegmentDefinition, StepDefinition};
+use llmteam::canvas::handler::{StepError, StepHandler, StepOutcome};
+use llmteam::canvas::machine::RunSettings;
+use llmteam::canvas::runner::{PreparedSegment, RunConfig, SegmentRunner, SegmentStatus};
+use llmteam::clock::SystemClock;
+use llmteam::runtime::{RuntimeContext, StepContext};
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use crate::measure::{Report, rate, two_workers};
+
+/// Returns the object it received.
+struct Pass;
+
+#[async_trait]
+impl StepHandler for Pass {
+    async fn run(self: Arc<Self>, ctx: StepContext) -> Result<StepOutcome, StepError> {
+        Ok(ctx.input().subject().into())
+    }
+}
+
+/// A catalog with one more type, `pass`.
+pub(crate) fn catalog() -> StepCatalog {
+    let mut catalog = StepCatalog::with_builtins();
+    catalog.register(
+        StepTypeMetadata::new("pass", "Pass", StepCategory::Utility),
+        Some(Arc::new(Pass)),
+    );
+    catalog
+}
+
+/// `steps` steps in a row.
+pub(crate) fn chain(steps: usize) -> SegmentDefinition {
+    let mut segment = SegmentDefinition::new("chain", "Chain");
+    segment.steps = (0..steps)
+        .map(|at| StepDefinition::new(format!("s{at}"), "pass"))
+        .collect();
+    segment.edges = (1..steps)
+        .map(|at| EdgeDefinition::new(format!("s{}", at - 1), format!("s{at}")))
+        .collect();
+    segment
+}
+
+/// One step, `leaves` beside each other, and a join of all of them.
+fn fan(leaves: usize) -> SegmentDefinition {
+    let mut segment = SegmentDefinition::new("fan", "Fan");
+    segment.params.parallel_execution = true;
+    segment.steps.push(StepDefinition::new("src", "pass"));
+    for at in 0..leaves {
+        segment
+            .steps
+            .push(StepDefinition::new(format!("leaf{at}"), "pass"));
+        segment
+            .edges
+            .push(EdgeDefinition::new("src", format!("leaf{at}")));
+    }
+    segment
+        .steps
+        .push(StepDefinition::new("join", "parallel_join"));
+    for at in 0..leaves {
+        let mut edge = EdgeDefinition::new(format!("leaf{at}"), "join");
+        edge.to_port = format!("branch_{}", at + 1);
+        segment.edges.push(edge);
+    }
+    segment
+}
+
+/// A context for a new run.
+pub(crate) fn context() -> RuntimeContext {
+    RuntimeContext::builder(
+        "bench".parse().expect("`bench` is an id"),
+        Arc::new(SystemClock),
+    )
+    .build()
+}
+
+/// Runs a prepared segment to its end.
+pub(crate) async fn run_one(runner: &SegmentRunner, segment: &PreparedSegment) -> Arc<Value> {
+    let config = RunConfig {
+        settings: RunSettings {
+            max_parallel_steps: 100,
+            ..RunSettings::default()
+        },
+        ..RunConfig::default()
+    };
+    let result = runner
+        .run_prepared(segment, context(), json!({"n": 1}), config)
+        .await
+        .expect("the run is accepted");
+    assert_eq!(result.status, SegmentStatus::Completed);
+    result.output
+}
+
+/// A step that costs nothing, as a future of its own.
+async fn nothing(value: Arc<Value>) -> Arc<Value> {
+    std::hint::black_box(value)
+}
+
+pub(crate) fn measure(report: &mut Report) {
+    let runtime = two_workers();
+    let runner = SegmentRunner::builder()
+        .catalog(catalog())
+        .without_journal()
+        .without_events()
+        .build();
+    let prepare =
+        |segment: &SegmentDefinition| runner.prepare(segment).expect("the segment is valid");
+    let value = Arc::new(json!({"n": 1}));
+
+    if report.wants("graph/chain100") {
+        const RUNS: usize = 200;
+        let segment = prepare(&chain(100));
+        let ours = rate(&runtime, RUNS * 100, || async {
+            for _ in 0..RUNS {
+                run_one(&runner, &segment).await;
+            }
+        });
+        let floor = rate(&runtime, RUNS * 100, || {
+            let value = Arc::clone(&value);
+            async move {
+                tokio::spawn(async move {
+                    for _ in 0..RUNS * 100 {
+                        let _ = tokio::spawn(nothing(Arc::clone(&value))).await;
+                    }
+                })
+                .await
+                .expect("the floor runs");
+            }
+        });
+        report.add(
+            "graph/chain100",
+            "steps/s",
+            ours,
+            ("spawn and join per step", floor),
+            1.0 / 0.45,
+        );
+    }
+    if report.wants("graph/fan100") {
+        const RUNS: usize = 200;
+        let segment = prepare(&fan(100));
+        let ours = rate(&runtime, RUNS * 102, || async {
+            for _ in 0..RUNS {
+                let output = run_one(&runner, &segment).await;
+                assert_eq!(output["output"].as_array().map(Vec::len), Some(100));
+            }
+        });
+        let floor = rate(&runtime, RUNS * 102, || {
+            let value = Arc::clone(&value);
+            async move {
+                tokio::spawn(async move {
+                    for _ in 0..RUNS {
+                        let _ = tokio::spawn(nothing(Arc::clone(&value))).await;
+                        let mut leaves = JoinSet::new();
+                        for _ in 0..100 {
+                            leaves.spawn(nothing(Arc::clone(&value)));
+                        }
+                        while leaves.join_next().await.is_some() {}
+                        let _ = tokio::spawn(nothing(Arc::clone(&value))).await;
+                    }
+                })
+                .await
+                .expect("the floor runs");
+            }
+        });
+        report.add(
+            "graph/fan100",
+            "steps/s",
+            ours,
+            ("JoinSet", floor),
+            1.0 / 0.45,
+        );
+    }
+    if report.wants("graph/runs1000x10") {
+        let segment = prepare(&chain(10));
+        let ours = rate(&runtime, 10_000, || async {
+            let mut runs = JoinSet::new();
+            for _ in 0..1_000 {
+                let (runner, segment) = (runner.clone(), segment.clone());
+                runs.spawn(async move { run_one(&runner, &segment).await });
+            }
+            assert_eq!(runs.join_all().await.len(), 1_000);
+        });
+        let floor = rate(&runtime, 10_000, || {
+            let value = Arc::clone(&value);
+            async move {
+                let mut runs = JoinSet::new();
+                for _ in 0..1_000 {
+                    let value = Arc::clone(&value);
+                    runs.spawn(async move {
+                        for _ in 0..10 {
+                            let _ = tokio::spawn(nothing(Arc::clone(&value))).await;
+                        }
+                    });
+                }
+                runs.join_all().await;
+            }
+        });
+        report.add(
+            "graph/runs1000x10",
+            "steps/s",
+            ours,
+            ("spawn and join per step", floor),
+            1.0 / 0.45,
+        );
+    }
+}

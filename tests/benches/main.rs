@@ -1,0 +1,18 @@
+//! `cargo xtask bench [NAME]`: every figure beside a floor measured in the same run.
+//!
+//! A bare time says little on a shared machine; the ratio to the least that the same work can cost
+//! says how much of the machine is left to the user. Medians of repeated runs after a warm-up.
+
+mod durable;
+mod graph;
+mod measure;
+
+use self::measure::Report;
+
+fn main() {
+    let wanted: Vec<String> = std::env::args().skip(1).collect();
+    let mut report = Report::new(wanted);
+    graph::measure(&mut report);
+    durable::measure(&mut report);
+    report.print();
+}
