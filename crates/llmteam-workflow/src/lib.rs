@@ -2,3 +2,4 @@
 
 pub mod egress;
 pub mod human;
+pub mod persistence;

@@ -174,6 +174,21 @@ impl SqliteWriter<'_> {
     }
 }
 
+/// The connection itself: a single statement is a transaction of its own.
+impl Deref for SqliteWriter<'_> {
+    type Target = SqliteConnection;
+
+    fn deref(&self) -> &SqliteConnection {
+        &self.0
+    }
+}
+
+impl DerefMut for SqliteWriter<'_> {
+    fn deref_mut(&mut self) -> &mut SqliteConnection {
+        &mut self.0
+    }
+}
+
 /// A reading connection, held.
 pub struct SqliteReader<'a>(Reader<'a>);
 

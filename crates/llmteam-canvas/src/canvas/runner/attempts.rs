@@ -78,16 +78,39 @@ impl Attempts {
         })
         .await;
         if let Some(result) = first {
-            let AttemptId { step, activation, attempt } = id;
+            let AttemptId {
+                step,
+                activation,
+                attempt,
+            } = id;
             let result = result.unwrap_or_else(|panic| Err(handler_panicked(&*panic)));
-            self.at_once.push(Finished { step, activation, attempt, result, shared });
+            self.at_once.push(Finished {
+                step,
+                activation,
+                attempt,
+                result,
+                shared,
+            });
         } else if let Some(attempt) = attempt {
             let runtime = runtime.clone();
             let task = self.tasks.spawn(async move {
-                let attempt = async { attempt.await.unwrap_or_else(|panic| Err(handler_panicked(&*panic))) };
+                let attempt = async {
+                    attempt
+                        .await
+                        .unwrap_or_else(|panic| Err(handler_panicked(&*panic)))
+                };
                 runtime.scope(attempt).await
             });
-            self.in_flight.insert(task.id(), InFlight { id, task, shared, deadline, leaving: None });
+            self.in_flight.insert(
+                task.id(),
+                InFlight {
+                    id,
+                    task,
+                    shared,
+                    deadline,
+                    leaving: None,
+                },
+            );
         }
     }
 
@@ -113,7 +136,10 @@ impl Attempts {
 
     /// The state that an attempt shares with its handler.
     pub(super) fn shared(&self, id: AttemptId) -> Option<Arc<Activation>> {
-        self.in_flight.values().find(|it| it.id == id).map(|it| Arc::clone(&it.shared))
+        self.in_flight
+            .values()
+            .find(|it| it.id == id)
+            .map(|it| Arc::clone(&it.shared))
     }
 
     fn joined(
@@ -128,14 +154,28 @@ impl Attempts {
         if gone.leaving.is_some() {
             return None;
         }
-        let AttemptId { step, activation, attempt } = gone.id;
-        Some(Finished { step, activation, attempt, result: result?, shared: gone.shared })
+        let AttemptId {
+            step,
+            activation,
+            attempt,
+        } = gone.id;
+        Some(Finished {
+            step,
+            activation,
+            attempt,
+            result: result?,
+            shared: gone.shared,
+        })
     }
 
     /// Tells the present attempt of a step to stop; its result no longer counts.
     pub(super) fn cancel(&mut self, step: StepIndex, now: Timestamp) {
         self.at_once.retain(|it| it.step != step);
-        for it in self.in_flight.values_mut().filter(|it| it.id.step == step && it.leaving.is_none()) {
+        for it in self
+            .in_flight
+            .values_mut()
+            .filter(|it| it.id.step == step && it.leaving.is_none())
+        {
             it.shared.cancel();
             it.leaving = Some(now.saturating_add(CANCEL_GRACE));
         }
@@ -143,7 +183,11 @@ impl Attempts {
 
     /// Drops the futures of all cancelled attempts whose time to stop is over.
     pub(super) fn drop_overdue(&mut self, now: Timestamp) {
-        for it in self.in_flight.values().filter(|it| it.leaving.is_some_and(|at| at <= now)) {
+        for it in self
+            .in_flight
+            .values()
+            .filter(|it| it.leaving.is_some_and(|at| at <= now))
+        {
             it.task.abort();
         }
     }
@@ -155,7 +199,9 @@ impl Attempts {
 
     /// Whether an attempt of the step is still leaving.
     pub(super) fn is_leaving(&self, step: StepIndex) -> bool {
-        self.in_flight.values().any(|it| it.id.step == step && it.leaving.is_some())
+        self.in_flight
+            .values()
+            .any(|it| it.id.step == step && it.leaving.is_some())
     }
 
     /// Whether any future is left.
@@ -166,14 +212,22 @@ impl Attempts {
     /// Attempts that have had their time, in declaration order.
     pub(super) fn overdue(&self, now: Timestamp) -> Vec<AttemptId> {
         let due = |it: &&InFlight| it.leaving.is_none() && it.deadline.is_some_and(|at| at <= now);
-        let mut overdue: Vec<AttemptId> = self.in_flight.values().filter(due).map(|it| it.id).collect();
+        let mut overdue: Vec<AttemptId> = self
+            .in_flight
+            .values()
+            .filter(due)
+            .map(|it| it.id)
+            .collect();
         overdue.sort_by_key(|it| it.step);
         overdue
     }
 
     /// The next time at which an attempt has had its time or must be gone.
     pub(super) fn next_deadline(&self) -> Option<Timestamp> {
-        self.in_flight.values().filter_map(|it| it.leaving.or(it.deadline)).min()
+        self.in_flight
+            .values()
+            .filter_map(|it| it.leaving.or(it.deadline))
+            .min()
     }
 }
 
@@ -183,5 +237,7 @@ fn handler_panicked(panic: &(dyn Any + Send)) -> StepError {
         .map(|it| (*it).to_owned())
         .or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "no message".to_owned());
-    StepError::new("HandlerPanicked", format!("the handler panicked: {text}")).with_code("HANDLER_PANICKED").fatal()
+    StepError::new("HandlerPanicked", format!("the handler panicked: {text}"))
+        .with_code("HANDLER_PANICKED")
+        .fatal()
 }

@@ -51,6 +51,8 @@ impl std::fmt::Debug for RunConfig {
 
 impl RunConfig {
     pub(super) fn has_callbacks(&self) -> bool {
-        self.on_step_start.is_some() || self.on_step_complete.is_some() || self.on_step_error.is_some()
+        self.on_step_start.is_some()
+            || self.on_step_complete.is_some()
+            || self.on_step_error.is_some()
     }
 }

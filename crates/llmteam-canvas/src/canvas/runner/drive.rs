@@ -19,7 +19,8 @@ use super::watch::Watch;
 use super::{Entered, Parts, RunConfig, RunnerError, SegmentResult, SegmentStatus};
 use crate::canvas::handler::{StepError, StepOutcome};
 use crate::canvas::machine::{
-    AnswerFact, Command, Ending, Fact, JournalRecord, Outbox, ReplayError, RunMachine, RunPhase, StepStatus,
+    AnswerFact, Command, Ending, Fact, JournalRecord, Outbox, ReplayError, RunMachine, RunPhase,
+    StepStatus,
 };
 use crate::canvas::plan::StepIndex;
 use crate::runtime::{Activation, RuntimeContext, StepContext};
@@ -80,7 +81,10 @@ impl Arrival {
 }
 
 impl Driver {
-    #[expect(clippy::too_many_arguments, reason = "the parts of one run, named at the one place that builds it")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the parts of one run, named at the one place that builds it"
+    )]
     pub(super) fn new(
         parts: &Arc<Parts>,
         machine: RunMachine,
@@ -201,12 +205,19 @@ impl Driver {
         }
         if !self.used.is_empty() {
             let used = std::mem::take(&mut self.used);
-            if let Err(error) = self.parts.interactions.consume(self.runtime.tenant_id(), &used).await {
+            if let Err(error) = self
+                .parts
+                .interactions
+                .consume(self.runtime.tenant_id(), &used)
+                .await
+            {
                 tracing::warn!(%error, "answers could not be marked as used; they will be seen again and ignored");
             }
         }
         if !self.out.events.is_empty() {
-            self.watch.publish(&self.machine, &mut self.out.events).await;
+            self.watch
+                .publish(&self.machine, &mut self.out.events)
+                .await;
         }
         Ok(())
     }
@@ -227,7 +238,10 @@ impl Driver {
         if self.out.commands.is_empty() {
             self.out.commands = commands;
         }
-        let stopped = matches!(self.machine.phase(), RunPhase::Ended(_) | RunPhase::Paused { .. });
+        let stopped = matches!(
+            self.machine.phase(),
+            RunPhase::Ended(_) | RunPhase::Paused { .. }
+        );
         Ok(stopped && self.batch.is_empty())
     }
 
@@ -261,17 +275,27 @@ impl Driver {
             return;
         }
         let (activation, attempt) = self.machine.step_attempt(step);
-        let Some(handler) = self.segment.handler(step).cloned() else { return };
+        let Some(handler) = self.segment.handler(step).cloned() else {
+            return;
+        };
         let shared = Arc::new(Activation::with_state(self.machine.step_state(step)));
-        let Some(context) = self.context(step, Arc::clone(&shared)) else { return };
+        let Some(context) = self.context(step, Arc::clone(&shared)) else {
+            return;
+        };
         let deadline = self
             .machine
             .plan()
             .step(step)
             .timeout
             .map(|limit| self.parts.clock.now().saturating_add(limit));
-        let id = AttemptId { step, activation, attempt };
-        self.attempts.start(id, deadline, shared, &self.runtime, handler.run(context)).await;
+        let id = AttemptId {
+            step,
+            activation,
+            attempt,
+        };
+        self.attempts
+            .start(id, deadline, shared, &self.runtime, handler.run(context))
+            .await;
     }
 
     pub(super) fn context(&self, step: StepIndex, shared: Arc<Activation>) -> Option<StepContext> {
@@ -289,7 +313,12 @@ impl Driver {
     async fn withdraw(&self, request: &str) {
         let tenant = self.runtime.tenant_id();
         let withdrawn = match request.parse() {
-            Ok(id) => self.parts.interactions.cancel(tenant, &id, "the step was cancelled").await.map(drop),
+            Ok(id) => self
+                .parts
+                .interactions
+                .cancel(tenant, &id, "the step was cancelled")
+                .await
+                .map(drop),
             Err(_) => Ok(()),
         };
         if let Err(error) = withdrawn {
@@ -317,7 +346,11 @@ impl Driver {
                     self.fold(Fact::PauseRequested)?;
                 }
             }
-            Control::Cancel { reason, force, reply } => {
+            Control::Cancel {
+                reason,
+                force,
+                reply,
+            } => {
                 if matches!(self.machine.phase(), RunPhase::Ended(_)) {
                     let _ = reply.send(false);
                     return Ok(());
@@ -334,11 +367,20 @@ impl Driver {
 
     pub(super) fn note(&mut self, message: StepMessage) -> Result<(), DriveError> {
         let (step_id, activation) = match &message {
-            StepMessage::Emit { step_id, activation, .. } | StepMessage::Intent { step_id, activation, .. } => {
-                (step_id, *activation)
+            StepMessage::Emit {
+                step_id,
+                activation,
+                ..
             }
+            | StepMessage::Intent {
+                step_id,
+                activation,
+                ..
+            } => (step_id, *activation),
         };
-        let Some(step) = self.position(step_id) else { return Ok(()) };
+        let Some(step) = self.position(step_id) else {
+            return Ok(());
+        };
         let running = self.machine.step_status(step) == StepStatus::Running;
         if !running || self.machine.step_attempt(step).0 != activation {
             return Ok(());
@@ -354,7 +396,10 @@ impl Driver {
 
     fn position(&self, step_id: &str) -> Option<StepIndex> {
         let steps = self.machine.plan().steps();
-        steps.iter().position(|it| it.spec().step_id.as_str() == step_id).map(StepIndex::new)
+        steps
+            .iter()
+            .position(|it| it.spec().step_id.as_str() == step_id)
+            .map(StepIndex::new)
     }
 
     /// Folds every completion and answer that has arrived, in declaration order. True: there were some.
@@ -390,8 +435,12 @@ impl Driver {
 
     /// Starts the attempts whose predecessor is gone by now.
     async fn unblock(&mut self) {
-        let free: Vec<StepIndex> =
-            self.blocked.iter().copied().filter(|step| !self.attempts.is_leaving(*step)).collect();
+        let free: Vec<StepIndex> = self
+            .blocked
+            .iter()
+            .copied()
+            .filter(|step| !self.attempts.is_leaving(*step))
+            .collect();
         for step in free {
             self.blocked.remove(&step);
             self.start(step).await;
@@ -421,11 +470,21 @@ impl Driver {
                     }),
                     Err(error) => {
                         let error = StepError::new("InteractionError", error.to_string());
-                        self.end_step(it.step, Ending::Err(Box::new(error)), Some(&it.shared), None)
+                        self.end_step(
+                            it.step,
+                            Ending::Err(Box::new(error)),
+                            Some(&it.shared),
+                            None,
+                        )
                     }
                 }
             }
-            Err(error) => self.end_step(it.step, Ending::Err(Box::new(error)), Some(&it.shared), None),
+            Err(error) => self.end_step(
+                it.step,
+                Ending::Err(Box::new(error)),
+                Some(&it.shared),
+                None,
+            ),
         }
     }
 
@@ -437,7 +496,12 @@ impl Driver {
         answer: Option<AnswerFact>,
     ) -> Result<(), DriveError> {
         let state = shared.map_or_else(|| self.machine.step_state(step), Activation::state);
-        self.fold(Fact::StepEnded { step, result, state, answer })
+        self.fold(Fact::StepEnded {
+            step,
+            result,
+            state,
+            answer,
+        })
     }
 
     /// What people did, unless the run is pausing: then it is kept for the resume.
@@ -445,10 +509,18 @@ impl Driver {
         if !self.listens_to_people() {
             return Ok(());
         }
-        match self.parts.interactions.poll(self.runtime.tenant_id(), self.runtime.run_id()).await {
+        match self
+            .parts
+            .interactions
+            .poll(self.runtime.tenant_id(), self.runtime.run_id())
+            .await
+        {
             Ok(events) => {
                 for event in events {
-                    match self.machine.step_of_request(event.outcome.request_id().as_str()) {
+                    match self
+                        .machine
+                        .step_of_request(event.outcome.request_id().as_str())
+                    {
                         Some(step) => arrivals.push(Arrival::Human(step, event)),
                         None => self.used.push(event.id),
                     }
@@ -467,7 +539,10 @@ pub(super) fn within_limit(value: Arc<serde_json::Value>) -> Ending {
         true => Ending::Err(Box::new(
             StepError::new(
                 "OutputTooLarge",
-                format!("the result is larger than {} bytes", super::size::MAX_RESULT_BYTES),
+                format!(
+                    "the result is larger than {} bytes",
+                    super::size::MAX_RESULT_BYTES
+                ),
             )
             .with_code("OUTPUT_TOO_LARGE")
             .fatal(),

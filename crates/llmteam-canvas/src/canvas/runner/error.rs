@@ -60,7 +60,9 @@ pub enum RunnerError {
     #[error("the run could not be paused: {0}")]
     PauseFailed(String),
     /// The definition or a step type changed since the run began.
-    #[error("run `{run_id}` began with another version of its segment or step types ({recorded}, now {present})")]
+    #[error(
+        "run `{run_id}` began with another version of its segment or step types ({recorded}, now {present})"
+    )]
     DefinitionMismatch {
         /// The run.
         run_id: RunId,
@@ -97,7 +99,10 @@ impl From<JournalError> for RunnerError {
             JournalError::RunExists { run } => Self::RunAlreadyExists(run),
             JournalError::RunNotFound { run } => Self::RunNotFound(run),
             JournalError::RunActive { run, .. } => Self::RunActive(run),
-            JournalError::Corrupt { run, reason } => Self::Quarantined { run_id: run, reason },
+            JournalError::Corrupt { run, reason } => Self::Quarantined {
+                run_id: run,
+                reason,
+            },
             other => Self::StoreUnavailable(other),
         }
     }
@@ -106,7 +111,9 @@ impl From<JournalError> for RunnerError {
 impl From<SnapshotError> for RunnerError {
     fn from(error: SnapshotError) -> Self {
         match error {
-            SnapshotError::IntegrityFailed { snapshot_id, .. } => Self::SnapshotIntegrity(snapshot_id),
+            SnapshotError::IntegrityFailed { snapshot_id, .. } => {
+                Self::SnapshotIntegrity(snapshot_id)
+            }
             SnapshotError::Consumed(snapshot_id) => Self::SnapshotConsumed(snapshot_id),
             other => Self::SnapshotStore(other),
         }

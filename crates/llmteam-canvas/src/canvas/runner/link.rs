@@ -11,9 +11,18 @@ use crate::runtime::{StepLink, StepSpec};
 #[derive(Debug)]
 pub(super) enum StepMessage {
     /// Record an event.
-    Emit { step_id: String, activation: u32, event: StepEvent },
+    Emit {
+        step_id: String,
+        activation: u32,
+        event: StepEvent,
+    },
     /// Record that a call that must not be repeated is about to be made; answer once it is durable.
-    Intent { step_id: String, activation: u32, n: u32, recorded: oneshot::Sender<()> },
+    Intent {
+        step_id: String,
+        activation: u32,
+        n: u32,
+        recorded: oneshot::Sender<()>,
+    },
 }
 
 /// The link that the runner hands to steps.
@@ -26,7 +35,13 @@ pub(super) struct RunnerLink {
 impl RunnerLink {
     pub(super) fn new(emits_calls: bool) -> (Self, mpsc::UnboundedReceiver<StepMessage>) {
         let (messages, receiver) = mpsc::unbounded_channel();
-        (Self { messages, emits_calls }, receiver)
+        (
+            Self {
+                messages,
+                emits_calls,
+            },
+            receiver,
+        )
     }
 }
 
@@ -34,7 +49,11 @@ impl RunnerLink {
 impl StepLink for RunnerLink {
     fn emit(&self, step: &StepSpec, activation: u32, event: StepEvent) {
         // A run that is over has no use for the event.
-        let _ = self.messages.send(StepMessage::Emit { step_id: step.step_id.to_string(), activation, event });
+        let _ = self.messages.send(StepMessage::Emit {
+            step_id: step.step_id.to_string(),
+            activation,
+            event,
+        });
     }
 
     fn emits_calls(&self) -> bool {
@@ -46,7 +65,12 @@ impl StepLink for RunnerLink {
         let step_id = step.step_id.to_string();
         let gone = || StepError::cancelled().fatal();
         self.messages
-            .send(StepMessage::Intent { step_id, activation, n, recorded })
+            .send(StepMessage::Intent {
+                step_id,
+                activation,
+                n,
+                recorded,
+            })
             .map_err(|_| gone())?;
         done.await.map_err(|_| gone())
     }

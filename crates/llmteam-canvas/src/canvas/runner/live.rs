@@ -50,7 +50,13 @@ impl LiveRuns {
             return None;
         }
         let (control, receiver) = mpsc::unbounded_channel();
-        runs.insert(key.clone(), Entry { status: SegmentStatus::Pending, control: Some(control) });
+        runs.insert(
+            key.clone(),
+            Entry {
+                status: SegmentStatus::Pending,
+                control: Some(control),
+            },
+        );
         Some(receiver)
     }
 
@@ -66,7 +72,13 @@ impl LiveRuns {
         let mut runs = self.lock();
         match status {
             Some(SegmentStatus::Paused) => {
-                runs.insert(key.clone(), Entry { status: SegmentStatus::Paused, control: None });
+                runs.insert(
+                    key.clone(),
+                    Entry {
+                        status: SegmentStatus::Paused,
+                        control: None,
+                    },
+                );
             }
             _ => {
                 runs.remove(key);
@@ -85,7 +97,9 @@ impl LiveRuns {
     /// Sends to a live run. False: there is none.
     pub(super) fn send(&self, key: &Key, control: Control) -> bool {
         let runs = self.lock();
-        let Some(sender) = runs.get(key).and_then(|it| it.control.as_ref()) else { return false };
+        let Some(sender) = runs.get(key).and_then(|it| it.control.as_ref()) else {
+            return false;
+        };
         sender.send(control).is_ok()
     }
 

@@ -28,14 +28,28 @@ impl RunLog {
 
     /// The log of a run that this process owns; `next_index` records are there.
     pub(super) fn of(journal: Arc<dyn Journal>, lease: Lease, next_index: u64) -> Self {
-        Self { kept: Some(Kept { journal, lease, next_index }) }
+        Self {
+            kept: Some(Kept {
+                journal,
+                lease,
+                next_index,
+            }),
+        }
     }
 
     /// Keeps records and what the run has come to by them. Durable when it returns.
-    pub(super) async fn append(&mut self, machine: &RunMachine, records: &[JournalRecord]) -> Result<(), JournalError> {
-        let Some(kept) = &mut self.kept else { return Ok(()) };
+    pub(super) async fn append(
+        &mut self,
+        machine: &RunMachine,
+        records: &[JournalRecord],
+    ) -> Result<(), JournalError> {
+        let Some(kept) = &mut self.kept else {
+            return Ok(());
+        };
         let batch = entries(machine, records, kept.next_index)?;
-        kept.journal.append(&kept.lease, batch, update(machine)?).await?;
+        kept.journal
+            .append(&kept.lease, batch, update(machine)?)
+            .await?;
         kept.next_index += records.len() as u64;
         Ok(())
     }
@@ -65,7 +79,8 @@ pub(super) fn entries(
                 kind: record.fact.kind().into(),
                 step: record.fact.step().map(|step| machine.step_id(step).clone()),
                 time: record.time,
-                body: serde_json::to_vec(record).map_err(|error| JournalError::Unwritable(error.to_string()))?,
+                body: serde_json::to_vec(record)
+                    .map_err(|error| JournalError::Unwritable(error.to_string()))?,
             })
         })
         .collect()
@@ -78,7 +93,15 @@ pub(super) fn update(machine: &RunMachine) -> Result<RunUpdate, JournalError> {
         None
     } else {
         let result = SegmentResult::of(machine);
-        Some(result.to_value().map_err(|error| JournalError::Unwritable(error.to_string()))?)
+        Some(
+            result
+                .to_value()
+                .map_err(|error| JournalError::Unwritable(error.to_string()))?,
+        )
     };
-    Ok(RunUpdate { state, summary, wake_at: None })
+    Ok(RunUpdate {
+        state,
+        summary,
+        wake_at: None,
+    })
 }

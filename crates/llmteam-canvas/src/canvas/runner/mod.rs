@@ -156,7 +156,10 @@ impl SegmentRunner {
         config: RunConfig,
     ) -> Result<SegmentResult, RunnerError> {
         let segment = self.prepare(segment)?;
-        self.begin(&segment, runtime, input, config).await?.run().await
+        self.begin(&segment, runtime, input, config)
+            .await?
+            .run()
+            .await
     }
 
     /// Starts a prepared segment and returns at once (N-02).
@@ -184,7 +187,10 @@ impl SegmentRunner {
         input: Value,
         config: RunConfig,
     ) -> Result<SegmentResult, RunnerError> {
-        self.begin(segment, runtime, input, config).await?.run().await
+        self.begin(segment, runtime, input, config)
+            .await?
+            .run()
+            .await
     }
 
     /// The run's row and first record are kept; nothing has been carried out.
@@ -205,7 +211,10 @@ impl SegmentRunner {
         let Some(control) = self.0.live.enter(&key) else {
             return Err(RunnerError::RunAlreadyExists(key.1));
         };
-        let entered = Entered { parts: Arc::clone(&self.0), key };
+        let entered = Entered {
+            parts: Arc::clone(&self.0),
+            key,
+        };
         let mut machine = RunMachine::new(Arc::clone(segment.plan()), Arc::new(identity));
         let fact = Fact::Started {
             input,
@@ -213,11 +222,29 @@ impl SegmentRunner {
             no_handler: segment.step_without_handler(),
         };
         let record = machine.record(fact, self.0.clock.now());
-        let mut out = Outbox { wants_events: self.wants_events(&runtime, &config), ..Outbox::default() };
+        let mut out = Outbox {
+            wants_events: self.wants_events(&runtime, &config),
+            ..Outbox::default()
+        };
         machine.apply(&record, &mut out)?;
         let log = self.open_log(segment, &machine, &record).await?;
-        let watch = Watch::new(&machine, self.0.events.clone(), runtime.clone(), config.clone());
-        let driver = Driver::new(&self.0, machine, segment.clone(), runtime, log, watch, config, control, out);
+        let watch = Watch::new(
+            &machine,
+            self.0.events.clone(),
+            runtime.clone(),
+            config.clone(),
+        );
+        let driver = Driver::new(
+            &self.0,
+            machine,
+            segment.clone(),
+            runtime,
+            log,
+            watch,
+            config,
+            control,
+            out,
+        );
         Ok(Begun { driver, entered })
     }
 
@@ -228,9 +255,12 @@ impl SegmentRunner {
         machine: &RunMachine,
         first: &crate::canvas::machine::JournalRecord,
     ) -> Result<RunLog, RunnerError> {
-        let Some(journal) = &self.0.journal else { return Ok(RunLog::none()) };
+        let Some(journal) = &self.0.journal else {
+            return Ok(RunLog::none());
+        };
         let identity = machine.identity();
-        self.store_definition(&**journal, &identity.tenant_id, segment).await?;
+        self.store_definition(&**journal, &identity.tenant_id, segment)
+            .await?;
         let run = NewRun {
             tenant: identity.tenant_id.clone(),
             instance: identity.instance_id.clone(),
@@ -267,12 +297,24 @@ impl SegmentRunner {
     }
 
     fn wants_events(&self, runtime: &RuntimeContext, config: &RunConfig) -> bool {
-        self.0.events.is_some() || runtime.has_hooks() || config.collect_events || config.has_callbacks()
+        self.0.events.is_some()
+            || runtime.has_hooks()
+            || config.collect_events
+            || config.has_callbacks()
     }
 
-    fn runtime_of(&self, segment: &PreparedSegment, runtime: RuntimeContext, input: &Arc<Value>) -> RuntimeContext {
+    fn runtime_of(
+        &self,
+        segment: &PreparedSegment,
+        runtime: RuntimeContext,
+        input: &Arc<Value>,
+    ) -> RuntimeContext {
         let id = segment.segment_id().clone();
-        runtime.copy(|it| it.segment_id(id).run_input(Arc::clone(input)).clock(Arc::clone(&self.0.clock)))
+        runtime.copy(|it| {
+            it.segment_id(id)
+                .run_input(Arc::clone(input))
+                .clock(Arc::clone(&self.0.clock))
+        })
     }
 }
 
@@ -296,13 +338,19 @@ impl Begun {
     async fn run(self) -> Result<SegmentResult, RunnerError> {
         let Self { driver, entered } = self;
         let runtime = driver.runtime.clone();
-        let result = runtime.scope(driver.run(&entered)).await.map_err(RunnerError::from);
+        let result = runtime
+            .scope(driver.run(&entered))
+            .await
+            .map_err(RunnerError::from);
         entered.leave(result.as_ref().ok().map(|it| it.status));
         result
     }
 
     fn spawn(self) -> RunHandle {
-        RunHandle { run_id: self.entered.key.1.clone(), task: tokio::spawn(self.run()) }
+        RunHandle {
+            run_id: self.entered.key.1.clone(),
+            task: tokio::spawn(self.run()),
+        }
     }
 }
 
@@ -396,15 +444,23 @@ impl SegmentRunnerBuilder {
     pub fn build(self) -> SegmentRunner {
         let clock = self.clock;
         let interactions = self.interactions.unwrap_or_else(|| {
-            Arc::new(HumanInteractionManager::new(Arc::new(MemoryInteractionStore::default()), Arc::clone(&clock)))
+            Arc::new(HumanInteractionManager::new(
+                Arc::new(MemoryInteractionStore::default()),
+                Arc::clone(&clock),
+            ))
         });
         let catalog = self
             .catalog
             .unwrap_or_else(|| Arc::new(StepCatalog::with_builtins()));
-        let store = self.snapshots.unwrap_or_else(|| Arc::new(MemorySnapshotStore::default()));
+        let store = self
+            .snapshots
+            .unwrap_or_else(|| Arc::new(MemorySnapshotStore::default()));
         SegmentRunner(Arc::new(Parts {
             catalog,
-            snapshots: Snapshots { store, clock: Arc::clone(&clock) },
+            snapshots: Snapshots {
+                store,
+                clock: Arc::clone(&clock),
+            },
             inbox_poll: self.inbox_poll,
             clock,
             journal: self.journal,

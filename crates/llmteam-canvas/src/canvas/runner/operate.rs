@@ -22,7 +22,11 @@ impl SegmentRunner {
         force: bool,
     ) -> Result<bool, RunnerError> {
         let (reply, cancelled) = oneshot::channel();
-        let control = Control::Cancel { reason: reason.to_owned(), force, reply };
+        let control = Control::Cancel {
+            reason: reason.to_owned(),
+            force,
+            reply,
+        };
         if self.0.live.send(&(tenant.clone(), run_id.clone()), control)
             && let Ok(cancelled) = cancelled.await
         {
@@ -35,9 +39,16 @@ impl SegmentRunner {
     ///
     /// # Errors
     /// The run is unknown, runs in another process, or its snapshot could not be saved.
-    pub async fn pause(&self, tenant: &TenantId, run_id: &RunId) -> Result<Option<String>, RunnerError> {
+    pub async fn pause(
+        &self,
+        tenant: &TenantId,
+        run_id: &RunId,
+    ) -> Result<Option<String>, RunnerError> {
         let (reply, paused) = oneshot::channel();
-        if self.0.live.send(&(tenant.clone(), run_id.clone()), Control::Pause(reply))
+        if self
+            .0
+            .live
+            .send(&(tenant.clone(), run_id.clone()), Control::Pause(reply))
             && let Ok(paused) = paused.await
         {
             return paused;
@@ -52,7 +63,8 @@ impl SegmentRunner {
 
     /// Whether this process runs it.
     pub fn is_running(&self, tenant: &TenantId, run_id: &RunId) -> bool {
-        self.get_status(tenant, run_id).is_some_and(|status| status != RunState::Paused)
+        self.get_status(tenant, run_id)
+            .is_some_and(|status| status != RunState::Paused)
     }
 
     /// Whether this process has paused it.

@@ -39,13 +39,20 @@ impl Snapshots {
             ("instance_id", json!(identity.instance_id.as_str())),
         ];
         state.extend(own.into_iter().map(|(key, value)| (key.to_owned(), value)));
-        let completed = state.get("completed_steps").and_then(Value::as_array).cloned().unwrap_or_default();
+        let completed = state
+            .get("completed_steps")
+            .and_then(Value::as_array)
+            .cloned()
+            .unwrap_or_default();
         Ok(PipelineSnapshot {
             snapshot_type: SnapshotType::Pause,
             phase: PipelinePhase::Paused,
             definition_hash: Some(machine.plan().digest().to_owned()),
             global_state: state,
-            completed_steps: completed.iter().filter_map(|it| it.as_str().map(str::to_owned)).collect(),
+            completed_steps: completed
+                .iter()
+                .filter_map(|it| it.as_str().map(str::to_owned))
+                .collect(),
             current_step: result.current_step.unwrap_or_default(),
             pending_approvals: machine.open_requests(),
             started_at: Some(machine.started_at()),

@@ -17,9 +17,13 @@ impl Driver {
             return Ok(());
         }
         match outcome {
-            HumanOutcome::Escalated { level, assignee, .. } => {
-                self.fold(Fact::Escalated { step, level: *level, assignee: assignee.to_string() })
-            }
+            HumanOutcome::Escalated {
+                level, assignee, ..
+            } => self.fold(Fact::Escalated {
+                step,
+                level: *level,
+                assignee: assignee.to_string(),
+            }),
             HumanOutcome::Answered { request, response } => {
                 let duration = response.response_time.since(request.created_at);
                 let answer = AnswerFact {
@@ -27,19 +31,32 @@ impl Driver {
                     completed_by: Some(response.responder_id.to_string()),
                     duration_ms: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
                 };
-                let result = self.with_handler(step, |handler, context| handler.answered(context, response));
+                let result =
+                    self.with_handler(step, |handler, context| handler.answered(context, response));
                 self.end_step(step, result, None, Some(answer))
             }
             HumanOutcome::TimedOut { .. } => {
-                let answer = AnswerFact { request_id, completed_by: None, duration_ms: 0 };
-                let result = self.with_handler(step, |handler, context| handler.unanswered(context));
+                let answer = AnswerFact {
+                    request_id,
+                    completed_by: None,
+                    duration_ms: 0,
+                };
+                let result =
+                    self.with_handler(step, |handler, context| handler.unanswered(context));
                 self.end_step(step, result, None, Some(answer))
             }
             HumanOutcome::Cancelled { reason, .. } => {
-                let answer = AnswerFact { request_id, completed_by: None, duration_ms: 0 };
-                let error = StepError::new("CancelledError", format!("the request was withdrawn: {reason}"))
-                    .with_code("CANCELLED")
-                    .fatal();
+                let answer = AnswerFact {
+                    request_id,
+                    completed_by: None,
+                    duration_ms: 0,
+                };
+                let error = StepError::new(
+                    "CancelledError",
+                    format!("the request was withdrawn: {reason}"),
+                )
+                .with_code("CANCELLED")
+                .fatal();
                 self.end_step(step, Ending::Err(Box::new(error)), None, Some(answer))
             }
         }
@@ -54,9 +71,16 @@ impl Driver {
             &crate::runtime::StepContext,
         ) -> Result<crate::canvas::handler::StepOutput, StepError>,
     ) -> Ending {
-        let made = match (self.segment.handler(step), self.context(step, std::sync::Arc::default())) {
+        let made = match (
+            self.segment.handler(step),
+            self.context(step, std::sync::Arc::default()),
+        ) {
             (Some(handler), Some(context)) => make(&**handler, &context),
-            _ => Err(StepError::new("StepTypeNotFoundError", "the step's handler is gone").with_code("NO_HANDLER").fatal()),
+            _ => Err(
+                StepError::new("StepTypeNotFoundError", "the step's handler is gone")
+                    .with_code("NO_HANDLER")
+                    .fatal(),
+            ),
         };
         match made {
             Ok(output) => super::drive::within_limit(output.0),

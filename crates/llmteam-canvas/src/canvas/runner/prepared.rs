@@ -25,18 +25,34 @@ pub struct PreparedSegment {
 
 impl std::fmt::Debug for PreparedSegment {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PreparedSegment").field("digest", &self.plan.digest()).finish_non_exhaustive()
+        f.debug_struct("PreparedSegment")
+            .field("digest", &self.plan.digest())
+            .finish_non_exhaustive()
     }
 }
 
 impl PreparedSegment {
     /// Checks the structure, compiles the plan, binds the handlers.
-    pub(super) fn new(segment: &SegmentDefinition, catalog: &StepCatalog) -> Result<Self, RunnerError> {
-        SegmentValidator::new().validate(segment).raise_if_invalid().map_err(CanvasError::from)?;
+    pub(super) fn new(
+        segment: &SegmentDefinition,
+        catalog: &StepCatalog,
+    ) -> Result<Self, RunnerError> {
+        SegmentValidator::new()
+            .validate(segment)
+            .raise_if_invalid()
+            .map_err(CanvasError::from)?;
         let plan = ExecutionPlan::compile(segment, |type_id| catalog.get(type_id))?;
-        let handlers = segment.steps.iter().map(|step| catalog.get_handler(&step.step_type)).collect();
+        let handlers = segment
+            .steps
+            .iter()
+            .map(|step| catalog.get_handler(&step.step_type))
+            .collect();
         let segment_id = segment.segment_id.parse().map_err(PlanError::from)?;
-        Ok(Self { plan: Arc::new(plan), segment_id, handlers })
+        Ok(Self {
+            plan: Arc::new(plan),
+            segment_id,
+            handlers,
+        })
     }
 
     /// The compiled plan.

@@ -38,14 +38,12 @@ impl SegmentRunner {
         config: RunConfig,
     ) -> Result<RunHandle, RunnerError> {
         let runtime = runtime.copy(|it| it.run_id(run_id.clone()));
-        let begun = self.take_over(run_id, runtime, config, |claimed, driver| {
-            match claimed {
-                RunPhase::Paused { snapshot_id } => Err(RunnerError::RunPaused {
-                    run_id: run_id.clone(),
-                    snapshot_id: snapshot_id.clone(),
-                }),
-                _ => Ok(driver.recover()?),
-            }
+        let begun = self.take_over(run_id, runtime, config, |claimed, driver| match claimed {
+            RunPhase::Paused { snapshot_id } => Err(RunnerError::RunPaused {
+                run_id: run_id.clone(),
+                snapshot_id: snapshot_id.clone(),
+            }),
+            _ => Ok(driver.recover()?),
         });
         Ok(begun.await?.spawn())
     }
@@ -62,25 +60,46 @@ impl SegmentRunner {
     ) -> Result<RunHandle, RunnerError> {
         let tenant = runtime.tenant_id().clone();
         let not_found = || RunnerError::SnapshotNotFound(snapshot_id.to_owned());
-        let snapshot = self.0.snapshots.store.load(&tenant, snapshot_id).await?.ok_or_else(not_found)?;
-        let row = self.row(&tenant, &snapshot.run_id).await?.ok_or_else(not_found)?;
+        let snapshot = self
+            .0
+            .snapshots
+            .store
+            .load(&tenant, snapshot_id)
+            .await?
+            .ok_or_else(not_found)?;
+        let row = self
+            .row(&tenant, &snapshot.run_id)
+            .await?
+            .ok_or_else(not_found)?;
         if row.instance != *runtime.instance_id() {
             return Err(not_found());
         }
-        let runtime =
-            runtime.copy(|it| it.run_id(snapshot.run_id.clone()).instance_id(row.instance.clone()));
+        let runtime = runtime.copy(|it| {
+            it.run_id(snapshot.run_id.clone())
+                .instance_id(row.instance.clone())
+        });
         let settings = config.as_ref().map(|it| it.settings.clone());
         let begun = self
-            .take_over(&snapshot.run_id, runtime, config.unwrap_or_default(), |phase, driver| {
-                match phase {
-                    RunPhase::Paused { snapshot_id: held } if held == snapshot_id => {}
-                    _ => return Err(RunnerError::SnapshotConsumed(snapshot_id.to_owned())),
-                }
-                Ok(driver.fold(Fact::Resumed { snapshot_id: snapshot_id.to_owned(), settings })?)
-            })
+            .take_over(
+                &snapshot.run_id,
+                runtime,
+                config.unwrap_or_default(),
+                |phase, driver| {
+                    match phase {
+                        RunPhase::Paused { snapshot_id: held } if held == snapshot_id => {}
+                        _ => return Err(RunnerError::SnapshotConsumed(snapshot_id.to_owned())),
+                    }
+                    Ok(driver.fold(Fact::Resumed {
+                        snapshot_id: snapshot_id.to_owned(),
+                        settings,
+                    })?)
+                },
+            )
             .await
             .map_err(|error| match error {
-                RunnerError::RunOver { .. } => RunnerError::SnapshotConsumed(snapshot_id.to_owned()),
+                RunnerError::RunOver { .. } => {
+                    RunnerError::SnapshotConsumed(snapshot_id.to_owned())
+                }
                 other => other,
             })?;
         let mut begun = begun;
@@ -98,18 +117,42 @@ impl SegmentRunner {
         go_on: impl FnOnce(&RunPhase, &mut Driver) -> Result<(), RunnerError>,
     ) -> Result<Begun, RunnerError> {
         let key = (runtime.tenant_id().clone(), run_id.clone());
-        let control = self.0.live.enter(&key).ok_or_else(|| RunnerError::RunActive(run_id.clone()))?;
-        let entered = Entered { parts: Arc::clone(&self.0), key };
+        let control = self
+            .0
+            .live
+            .enter(&key)
+            .ok_or_else(|| RunnerError::RunActive(run_id.clone()))?;
+        let entered = Entered {
+            parts: Arc::clone(&self.0),
+            key,
+        };
         let wants_events = self.wants_events(&runtime, &config);
         let claimed = self.claim(run_id, runtime, wants_events).await?;
-        let Claimed { segment, machine, runtime, lease, records, mut past } = claimed;
+        let Claimed {
+            segment,
+            machine,
+            runtime,
+            lease,
+            records,
+            mut past,
+        } = claimed;
         let journal = self.journal()?;
         let log = RunLog::of(Arc::clone(journal), lease, records);
         let phase = machine.phase().clone();
-        let mut watch = Watch::new(&machine, self.0.events.clone(), runtime.clone(), config.clone());
+        let mut watch = Watch::new(
+            &machine,
+            self.0.events.clone(),
+            runtime.clone(),
+            config.clone(),
+        );
         watch.remember(&mut past.events).await;
-        let out = Outbox { wants_events, ..Outbox::default() };
-        let mut driver = Driver::new(&self.0, machine, segment, runtime, log, watch, config, control, out);
+        let out = Outbox {
+            wants_events,
+            ..Outbox::default()
+        };
+        let mut driver = Driver::new(
+            &self.0, machine, segment, runtime, log, watch, config, control, out,
+        );
         if let Err(error) = go_on(&phase, &mut driver) {
             driver.give_up().await;
             return Err(error);
@@ -126,21 +169,38 @@ impl SegmentRunner {
     ) -> Result<Claimed, RunnerError> {
         let journal = Arc::clone(self.journal()?);
         let tenant = runtime.tenant_id().clone();
-        let row = self.row(&tenant, run_id).await?.ok_or_else(|| RunnerError::RunNotFound(run_id.clone()))?;
+        let row = self
+            .row(&tenant, run_id)
+            .await?
+            .ok_or_else(|| RunnerError::RunNotFound(run_id.clone()))?;
         if row.state.is_final() {
-            return Err(RunnerError::RunOver { run_id: run_id.clone(), status: row.state });
+            return Err(RunnerError::RunOver {
+                run_id: run_id.clone(),
+                status: row.state,
+            });
         }
         let segment = self.prepare_stored(&*journal, &row).await?;
         let lease = match journal.claim(&tenant, run_id, &Owner::current()).await {
-            Err(JournalError::RunActive { .. }) => return Err(RunnerError::RunActive(run_id.clone())),
+            Err(JournalError::RunActive { .. }) => {
+                return Err(RunnerError::RunActive(run_id.clone()));
+            }
             other => other?,
         };
-        let folded = self.fold_journal(&*journal, &row, &segment, &runtime, wants_events).await;
+        let folded = self
+            .fold_journal(&*journal, &row, &segment, &runtime, wants_events)
+            .await;
         match folded {
             Ok((machine, records, past)) => {
                 let input = Arc::clone(machine.input());
                 let runtime = self.runtime_of(&segment, runtime, &input);
-                Ok(Claimed { segment, machine, runtime, lease, records, past })
+                Ok(Claimed {
+                    segment,
+                    machine,
+                    runtime,
+                    lease,
+                    records,
+                    past,
+                })
             }
             Err(error) => {
                 if let Err(release) = journal.release(lease).await {
@@ -159,16 +219,23 @@ impl SegmentRunner {
         runtime: &RuntimeContext,
         wants_events: bool,
     ) -> Result<(RunMachine, u64, Outbox), RunnerError> {
-        let quarantined =
-            |reason: String| RunnerError::Quarantined { run_id: row.run.clone(), reason };
-        let runtime = runtime.copy(|it| it.instance_id(row.instance.clone()).run_id(row.run.clone()));
+        let quarantined = |reason: String| RunnerError::Quarantined {
+            run_id: row.run.clone(),
+            reason,
+        };
+        let runtime =
+            runtime.copy(|it| it.instance_id(row.instance.clone()).run_id(row.run.clone()));
         let entries = journal.read(&row.tenant, &row.run, 0).await?;
         let identity = Arc::new(identity_of(segment, &runtime));
         let mut machine = RunMachine::new(Arc::clone(segment.plan()), identity);
-        let mut past = Outbox { wants_events, ..Outbox::default() };
+        let mut past = Outbox {
+            wants_events,
+            ..Outbox::default()
+        };
         for entry in &entries {
-            let record: JournalRecord = serde_json::from_slice(&entry.body)
-                .map_err(|error| quarantined(format!("record {} cannot be read: {error}", entry.index)))?;
+            let record: JournalRecord = serde_json::from_slice(&entry.body).map_err(|error| {
+                quarantined(format!("record {} cannot be read: {error}", entry.index))
+            })?;
             machine
                 .apply(&record, &mut past)
                 .map_err(|error| quarantined(format!("record {}: {error}", entry.index)))?;
@@ -178,15 +245,25 @@ impl SegmentRunner {
     }
 
     /// Compiles the definition that the run began with.
-    async fn prepare_stored(&self, journal: &dyn Journal, row: &RunRow) -> Result<PreparedSegment, RunnerError> {
-        let quarantined =
-            |reason: String| RunnerError::Quarantined { run_id: row.run.clone(), reason };
+    async fn prepare_stored(
+        &self,
+        journal: &dyn Journal,
+        row: &RunRow,
+    ) -> Result<PreparedSegment, RunnerError> {
+        let quarantined = |reason: String| RunnerError::Quarantined {
+            run_id: row.run.clone(),
+            reason,
+        };
         let body = journal
             .definition(&row.tenant, &row.definition)
             .await?
             .ok_or_else(|| quarantined("its definition is not stored".to_owned()))?;
-        let definition = SegmentDefinition::from_json(&body)
-            .map_err(|faults| quarantined(format!("its definition cannot be read: {} faults", faults.len())))?;
+        let definition = SegmentDefinition::from_json(&body).map_err(|faults| {
+            quarantined(format!(
+                "its definition cannot be read: {} faults",
+                faults.len()
+            ))
+        })?;
         let segment = self.prepare(&definition)?;
         let present = segment.plan().digest();
         if present != row.definition {
@@ -216,7 +293,9 @@ impl SegmentRunner {
                 if let RunPhase::Paused { snapshot_id } = phase {
                     held = Some(snapshot_id.clone());
                 }
-                Ok(driver.fold(Fact::Cancelled { reason: reason.to_owned() })?)
+                Ok(driver.fold(Fact::Cancelled {
+                    reason: reason.to_owned(),
+                })?)
             })
             .await;
         match begun {
@@ -245,7 +324,10 @@ impl SegmentRunner {
         let row = row.ok_or_else(|| RunnerError::RunNotFound(run_id.clone()))?;
         match row.state {
             RunState::Paused => {
-                let snapshot = row.summary.as_ref().and_then(|it| it.get("snapshot_id")?.as_str());
+                let snapshot = row
+                    .summary
+                    .as_ref()
+                    .and_then(|it| it.get("snapshot_id")?.as_str());
                 Ok(snapshot.map(str::to_owned))
             }
             state if state.is_final() => Ok(None),
@@ -265,7 +347,11 @@ impl SegmentRunner {
     ///
     /// # Errors
     /// The journal could not be read.
-    pub async fn stored(&self, tenant: &TenantId, run_id: &RunId) -> Result<Option<RunRow>, RunnerError> {
+    pub async fn stored(
+        &self,
+        tenant: &TenantId,
+        run_id: &RunId,
+    ) -> Result<Option<RunRow>, RunnerError> {
         self.row(tenant, run_id).await
     }
 
@@ -274,14 +360,16 @@ impl SegmentRunner {
     }
 
     fn journal(&self) -> Result<&Arc<dyn Journal>, RunnerError> {
-        self.0
-            .journal
-            .as_ref()
-            .ok_or_else(|| RunnerError::StoreUnavailable(JournalError::Unavailable("the runner keeps no journal".to_owned())))
+        self.0.journal.as_ref().ok_or_else(|| {
+            RunnerError::StoreUnavailable(JournalError::Unavailable(
+                "the runner keeps no journal".to_owned(),
+            ))
+        })
     }
 
     fn bare_runtime(&self, tenant: &TenantId, run_id: &RunId) -> RuntimeContext {
-        RuntimeContext::builder(tenant.clone(), Arc::clone(&self.0.clock)).run_id(run_id.clone()).build()
+        RuntimeContext::builder(tenant.clone(), Arc::clone(&self.0.clock))
+            .run_id(run_id.clone())
+            .build()
     }
 }
-

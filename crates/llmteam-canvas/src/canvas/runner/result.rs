@@ -74,7 +74,9 @@ impl SegmentResult {
             steps_total: u32::try_from(machine.plan().steps().len()).unwrap_or(u32::MAX),
             steps_skipped: counts.skipped,
             steps_failed: counts.failed,
-            current_step: machine.current_step().map(|step| machine.step_id(step).to_string()),
+            current_step: machine
+                .current_step()
+                .map(|step| machine.step_id(step).to_string()),
             resumed_from: machine.resumed_from().map(str::to_owned),
             snapshot_id: match machine.phase() {
                 RunPhase::Paused { snapshot_id } => Some(snapshot_id.clone()),
@@ -95,15 +97,21 @@ impl SegmentResult {
 }
 
 /// Status, output and error of a run.
-pub(super) fn status_of(machine: &RunMachine) -> (SegmentStatus, Option<Arc<Value>>, Option<&StepError>) {
+pub(super) fn status_of(
+    machine: &RunMachine,
+) -> (SegmentStatus, Option<Arc<Value>>, Option<&StepError>) {
     match machine.phase() {
         RunPhase::New => (SegmentStatus::Pending, None, None),
         RunPhase::Paused { .. } => (SegmentStatus::Paused, None, None),
-        RunPhase::Ended(End::Completed { output }) => (SegmentStatus::Completed, Some(Arc::clone(output)), None),
+        RunPhase::Ended(End::Completed { output }) => {
+            (SegmentStatus::Completed, Some(Arc::clone(output)), None)
+        }
         RunPhase::Ended(End::Failed { error, .. }) => (SegmentStatus::Failed, None, Some(error)),
         RunPhase::Ended(End::Cancelled { .. }) => (SegmentStatus::Cancelled, None, None),
         RunPhase::Ended(End::TimedOut { error, .. }) => (SegmentStatus::Timeout, None, Some(error)),
         _ if machine.is_waiting() => (SegmentStatus::Waiting, None, None),
-        RunPhase::Running | RunPhase::Draining | RunPhase::Held => (SegmentStatus::Running, None, None),
+        RunPhase::Running | RunPhase::Draining | RunPhase::Held => {
+            (SegmentStatus::Running, None, None)
+        }
     }
 }

@@ -57,9 +57,16 @@ fn clock() -> ManualClock {
     ManualClock::new(Timestamp::from_micros(1_000_000))
 }
 
-fn runner(clock: &ManualClock, journal: &Arc<MemoryJournal>, handler: Arc<dyn StepHandler>) -> SegmentRunner {
+fn runner(
+    clock: &ManualClock,
+    journal: &Arc<MemoryJournal>,
+    handler: Arc<dyn StepHandler>,
+) -> SegmentRunner {
     let catalog = StepCatalog::with_builtins();
-    catalog.register(StepTypeMetadata::new("act", "Act", StepCategory::Utility), Some(handler));
+    catalog.register(
+        StepTypeMetadata::new("act", "Act", StepCategory::Utility),
+        Some(handler),
+    );
     SegmentRunner::builder()
         .catalog(catalog)
         .clock(Arc::new(clock.clone()))
@@ -68,14 +75,23 @@ fn runner(clock: &ManualClock, journal: &Arc<MemoryJournal>, handler: Arc<dyn St
 }
 
 fn acting(act: Act) -> Arc<dyn StepHandler> {
-    Arc::new(Acting { act, calls: AtomicU32::new(0) })
+    Arc::new(Acting {
+        act,
+        calls: AtomicU32::new(0),
+    })
 }
 
 fn chain(types: &[&str]) -> SegmentDefinition {
     let mut segment = SegmentDefinition::new("chain", "Chain");
     let id = |at: usize| format!("s{at}");
-    segment.steps = types.iter().enumerate().map(|(at, kind)| StepDefinition::new(id(at), *kind)).collect();
-    segment.edges = (1..types.len()).map(|at| EdgeDefinition::new(id(at - 1), id(at))).collect();
+    segment.steps = types
+        .iter()
+        .enumerate()
+        .map(|(at, kind)| StepDefinition::new(id(at), *kind))
+        .collect();
+    segment.edges = (1..types.len())
+        .map(|at| EdgeDefinition::new(id(at - 1), id(at)))
+        .collect();
     segment
 }
 
@@ -84,19 +100,36 @@ fn tenant() -> TenantId {
 }
 
 fn runtime(clock: &ManualClock, run: &str) -> RuntimeContext {
-    RuntimeContext::builder(tenant(), Arc::new(clock.clone())).run_id(run.parse::<RunId>().unwrap()).build()
+    RuntimeContext::builder(tenant(), Arc::new(clock.clone()))
+        .run_id(run.parse::<RunId>().unwrap())
+        .build()
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_panicking_handler_fails_its_step_and_nothing_else() {
     let clock = clock();
-    let runner = runner(&clock, &Arc::default(), acting(|_, _| panic!("out of coffee")));
-    let result =
-        runner.run(&chain(&["act"]), runtime(&clock, "r"), json!({}), RunConfig::default()).await.unwrap();
+    let runner = runner(
+        &clock,
+        &Arc::default(),
+        acting(|_, _| panic!("out of coffee")),
+    );
+    let result = runner
+        .run(
+            &chain(&["act"]),
+            runtime(&clock, "r"),
+            json!({}),
+            RunConfig::default(),
+        )
+        .await
+        .unwrap();
     assert_eq!(result.status, SegmentStatus::Failed);
     let error = result.error.unwrap();
     assert_eq!(error.error_code.as_deref(), Some("HANDLER_PANICKED"));
-    assert!(error.error_message.contains("out of coffee"), "{}", error.error_message);
+    assert!(
+        error.error_message.contains("out of coffee"),
+        "{}",
+        error.error_message
+    );
 }
 
 // covers: X-07
@@ -105,7 +138,14 @@ async fn a_run_id_is_used_once() {
     let clock = clock();
     let runner = runner(&clock, &Arc::default(), acting(|_, _| Ok(json!(1))));
     let segment = chain(&["act"]);
-    let run = || runner.run(&segment, runtime(&clock, "r"), json!({}), RunConfig::default());
+    let run = || {
+        runner.run(
+            &segment,
+            runtime(&clock, "r"),
+            json!({}),
+            RunConfig::default(),
+        )
+    };
     assert_eq!(run().await.unwrap().status, SegmentStatus::Completed);
     assert!(matches!(run().await, Err(RunnerError::RunAlreadyExists(_))));
 }
@@ -117,23 +157,48 @@ async fn a_finished_step_is_not_run_again_by_a_recovery() {
     let segment = chain(&["transform", "act"]);
     let crashed = runner(&clock, &journal, Arc::new(Endless));
     let handle = crashed
-        .start(&crashed.prepare(&segment).unwrap(), runtime(&clock, "r"), json!({"k": 1}), RunConfig::default())
+        .start(
+            &crashed.prepare(&segment).unwrap(),
+            runtime(&clock, "r"),
+            json!({"k": 1}),
+            RunConfig::default(),
+        )
         .await
         .unwrap();
     clock.settle().await;
     handle.abort();
     clock.settle().await;
 
-    let recovered = runner(&clock, &journal, acting(|call, ctx| Ok(json!({"call": call, "got": *ctx.input().object()}))));
-    let config = RunConfig { collect_events: true, ..RunConfig::default() };
-    let result = recovered.recover(&"r".parse().unwrap(), runtime(&clock, "r"), config).await;
+    let recovered = runner(
+        &clock,
+        &journal,
+        acting(|call, ctx| Ok(json!({"call": call, "got": *ctx.input().object()}))),
+    );
+    let config = RunConfig {
+        collect_events: true,
+        ..RunConfig::default()
+    };
+    let result = recovered
+        .recover(&"r".parse().unwrap(), runtime(&clock, "r"), config)
+        .await;
     let result = result.unwrap().join().await.unwrap();
     assert_eq!(result.status, SegmentStatus::Completed);
     assert_eq!(result.output["output"]["got"], json!({"input": {"k": 1}}));
-    let types: Vec<&str> = result.events.iter().map(|event| event.event_type.as_str()).collect();
+    let types: Vec<&str> = result
+        .events
+        .iter()
+        .map(|event| event.event_type.as_str())
+        .collect();
     assert_eq!(
         types,
-        ["segment.started", "step.started", "step.completed", "step.started", "step.completed", "segment.completed"]
+        [
+            "segment.started",
+            "step.started",
+            "step.completed",
+            "step.started",
+            "step.completed",
+            "segment.completed"
+        ]
     );
     let numbers: Vec<u64> = result.events.iter().map(|event| event.number()).collect();
     assert_eq!(numbers, [1, 2, 3, 4, 5, 6]);
@@ -146,17 +211,33 @@ async fn a_call_that_must_not_be_repeated_is_not_repeated_by_a_recovery() {
     let segment = chain(&["act"]);
     let crashed = runner(&clock, &journal, Arc::new(Announcing));
     let prepared = crashed.prepare(&segment).unwrap();
-    let handle =
-        crashed.start(&prepared, runtime(&clock, "r"), json!({}), RunConfig::default()).await.unwrap();
+    let handle = crashed
+        .start(
+            &prepared,
+            runtime(&clock, "r"),
+            json!({}),
+            RunConfig::default(),
+        )
+        .await
+        .unwrap();
     clock.settle().await;
     handle.abort();
     clock.settle().await;
 
     let recovered = runner(&clock, &journal, acting(|_, _| Ok(json!("sent twice"))));
-    let result = recovered.recover(&"r".parse().unwrap(), runtime(&clock, "r"), RunConfig::default()).await;
+    let result = recovered
+        .recover(
+            &"r".parse().unwrap(),
+            runtime(&clock, "r"),
+            RunConfig::default(),
+        )
+        .await;
     let result = result.unwrap().join().await.unwrap();
     assert_eq!(result.status, SegmentStatus::Failed);
-    assert_eq!(result.error.unwrap().error_code.as_deref(), Some("OUTCOME_UNKNOWN"));
+    assert_eq!(
+        result.error.unwrap().error_code.as_deref(),
+        Some("OUTCOME_UNKNOWN")
+    );
 }
 
 // covers: X-69
@@ -165,14 +246,32 @@ async fn cancel_returns_when_the_handler_is_gone() {
     let clock = clock();
     let runner = runner(&clock, &Arc::default(), Arc::new(Endless));
     let prepared = runner.prepare(&chain(&["act"])).unwrap();
-    let handle = runner.start(&prepared, runtime(&clock, "r"), json!({}), RunConfig::default()).await.unwrap();
+    let handle = runner
+        .start(
+            &prepared,
+            runtime(&clock, "r"),
+            json!({}),
+            RunConfig::default(),
+        )
+        .await
+        .unwrap();
     clock.settle().await;
     assert!(runner.is_running(&tenant(), handle.run_id()));
-    assert!(runner.cancel(&tenant(), &"r".parse().unwrap(), "enough", false).await.unwrap());
+    assert!(
+        runner
+            .cancel(&tenant(), &"r".parse().unwrap(), "enough", false)
+            .await
+            .unwrap()
+    );
     let result = handle.join().await.unwrap();
     assert_eq!(result.status, SegmentStatus::Cancelled);
     assert_eq!(result.current_step.as_deref(), Some("s0"));
-    assert!(!runner.cancel(&tenant(), &"r".parse().unwrap(), "again", false).await.unwrap());
+    assert!(
+        !runner
+            .cancel(&tenant(), &"r".parse().unwrap(), "again", false)
+            .await
+            .unwrap()
+    );
 }
 
 // covers: X-97
@@ -181,13 +280,32 @@ async fn another_tenant_neither_sees_nor_moves_a_run() {
     let clock = clock();
     let runner = runner(&clock, &Arc::default(), Arc::new(Endless));
     let prepared = runner.prepare(&chain(&["act"])).unwrap();
-    let handle = runner.start(&prepared, runtime(&clock, "r"), json!({}), RunConfig::default()).await.unwrap();
+    let handle = runner
+        .start(
+            &prepared,
+            runtime(&clock, "r"),
+            json!({}),
+            RunConfig::default(),
+        )
+        .await
+        .unwrap();
     clock.settle().await;
     let other: TenantId = "other".parse().unwrap();
-    assert!(!runner.cancel(&other, handle.run_id(), "not mine", true).await.unwrap());
-    assert!(matches!(runner.pause(&other, handle.run_id()).await, Err(RunnerError::RunNotFound(_))));
+    assert!(
+        !runner
+            .cancel(&other, handle.run_id(), "not mine", true)
+            .await
+            .unwrap()
+    );
+    assert!(matches!(
+        runner.pause(&other, handle.run_id()).await,
+        Err(RunnerError::RunNotFound(_))
+    ));
     assert_eq!(runner.get_status(&other, handle.run_id()), None);
-    assert_eq!(runner.get_status(&tenant(), handle.run_id()), Some(SegmentStatus::Running));
+    assert_eq!(
+        runner.get_status(&tenant(), handle.run_id()),
+        Some(SegmentStatus::Running)
+    );
 }
 
 /// Waits for work that takes an hour.
@@ -210,9 +328,19 @@ async fn a_segment_has_its_time() {
     let clock = clock();
     let runner = runner(&clock, &Arc::default(), Arc::new(Slow(clock.clone())));
     let prepared = runner.prepare(&chain(&["act"])).unwrap();
-    let handle = runner.start(&prepared, runtime(&clock, "r"), json!({}), RunConfig::default()).await.unwrap();
+    let handle = runner
+        .start(
+            &prepared,
+            runtime(&clock, "r"),
+            json!({}),
+            RunConfig::default(),
+        )
+        .await
+        .unwrap();
     clock.settle().await;
-    clock.advance_to(clock.now().saturating_add(Duration::from_secs(301))).await;
+    clock
+        .advance_to(clock.now().saturating_add(Duration::from_secs(301)))
+        .await;
     let result = handle.join().await.unwrap();
     assert_eq!(result.status, SegmentStatus::Timeout);
     assert_eq!(result.duration_ms, 300_000);

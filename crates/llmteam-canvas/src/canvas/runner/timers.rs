@@ -18,17 +18,30 @@ impl Driver {
         }
         self.attempts.drop_overdue(now);
         for late in self.attempts.overdue(now) {
-            let limit = self.machine.plan().step(late.step).timeout.unwrap_or_default();
+            let limit = self
+                .machine
+                .plan()
+                .step(late.step)
+                .timeout
+                .unwrap_or_default();
             let error = if self.machine.has_open_intent(late.step) {
                 StepError::outcome_unknown("the step timed out after its call was announced")
             } else {
-                StepError::new("TimeoutError", format!("the step timed out after {} s", limit.as_secs_f64()))
-                    .with_code("STEP_TIMEOUT")
+                StepError::new(
+                    "TimeoutError",
+                    format!("the step timed out after {} s", limit.as_secs_f64()),
+                )
+                .with_code("STEP_TIMEOUT")
             };
             let shared = self.attempts.shared(late);
             self.attempts.cancel(late.step, now);
             if self.machine.step_status(late.step) == StepStatus::Running {
-                self.end_step(late.step, Ending::Err(Box::new(error)), shared.as_deref(), None)?;
+                self.end_step(
+                    late.step,
+                    Ending::Err(Box::new(error)),
+                    shared.as_deref(),
+                    None,
+                )?;
             }
         }
         self.fire_deadlines(now).await;
@@ -39,7 +52,11 @@ impl Driver {
     }
 
     fn retries_due(&self, now: Timestamp) -> Vec<StepIndex> {
-        self.machine.retries().filter(|(_, due)| *due <= now).map(|(step, _)| step).collect()
+        self.machine
+            .retries()
+            .filter(|(_, due)| *due <= now)
+            .map(|(step, _)| step)
+            .collect()
     }
 
     /// Lets the inbox escalate or close what nobody answered in time.
@@ -51,17 +68,24 @@ impl Driver {
         if self.human_deadline().await.is_some_and(|at| at <= now) {
             match self.parts.interactions.process_due(now, DUE_AT_ONCE).await {
                 Ok(_) => self.people_acted = true,
-                Err(error) => tracing::warn!(%error, "human deadlines could not be checked; they are tried again"),
+                Err(error) => {
+                    tracing::warn!(%error, "human deadlines could not be checked; they are tried again")
+                }
             }
         }
     }
 
     pub(super) fn listens_to_people(&self) -> bool {
-        self.machine.suspended() > 0 && matches!(self.machine.phase(), RunPhase::Running | RunPhase::Held)
+        self.machine.suspended() > 0
+            && matches!(self.machine.phase(), RunPhase::Running | RunPhase::Held)
     }
 
     async fn human_deadline(&self) -> Option<Timestamp> {
-        let deadline = self.parts.interactions.next_deadline(self.runtime.tenant_id(), self.runtime.run_id()).await;
+        let deadline = self
+            .parts
+            .interactions
+            .next_deadline(self.runtime.tenant_id(), self.runtime.run_id())
+            .await;
         deadline.unwrap_or_else(|error| {
             tracing::warn!(%error, "human deadlines could not be read; they are tried again");
             None
@@ -71,10 +95,24 @@ impl Driver {
     /// Waits until something arrives or is due.
     pub(super) async fn wait(&mut self) -> Result<(), DriveError> {
         let listens = self.listens_to_people();
-        let deadline = if listens { self.human_deadline().await } else { None };
+        let deadline = if listens {
+            self.human_deadline().await
+        } else {
+            None
+        };
         let retry = self.machine.retries().map(|(_, due)| due).min();
-        let look = self.parts.inbox_poll.filter(|_| listens).map(|every| self.parts.clock.now().saturating_add(every));
-        let next = [retry, look, self.attempts.next_deadline(), deadline, self.machine.time_limit()];
+        let look = self
+            .parts
+            .inbox_poll
+            .filter(|_| listens)
+            .map(|every| self.parts.clock.now().saturating_add(every));
+        let next = [
+            retry,
+            look,
+            self.attempts.next_deadline(),
+            deadline,
+            self.machine.time_limit(),
+        ];
         let next = next.into_iter().flatten().min();
         let timer = async {
             match next {
@@ -84,7 +122,11 @@ impl Driver {
         };
         let people = async {
             if listens {
-                let changed = self.parts.interactions.changed(self.runtime.tenant_id(), self.runtime.run_id()).await;
+                let changed = self
+                    .parts
+                    .interactions
+                    .changed(self.runtime.tenant_id(), self.runtime.run_id())
+                    .await;
                 if let Err(error) = changed {
                     tracing::warn!(%error, "the inbox cannot be watched");
                     std::future::pending::<()>().await;

@@ -27,9 +27,19 @@ impl Watch {
         config: RunConfig,
     ) -> Self {
         let correlation_id = machine.settings().correlation_id.as_deref().map(Arc::from);
-        let source = EventSource::new(&runtime, machine.identity().segment_id.clone(), correlation_id);
+        let source = EventSource::new(
+            &runtime,
+            machine.identity().segment_id.clone(),
+            correlation_id,
+        );
         let projection = Projection::new(Arc::clone(machine.plan()), source);
-        Self { projection, stream, runtime, config, collected: Vec::new() }
+        Self {
+            projection,
+            stream,
+            runtime,
+            config,
+            collected: Vec::new(),
+        }
     }
 
     /// Takes in what happened before this process had the run: for the stream's history and the result,
@@ -75,13 +85,18 @@ impl Watch {
         let id = || machine.step_id(step).to_string();
         let config = &self.config;
         let callback = match &event.what {
-            Happening::StepStarted { input, .. } => config.on_step_start.as_ref().map(|it| it(id(), input.object())),
-            Happening::StepCompleted { output, .. } => {
-                config.on_step_complete.as_ref().map(|it| it(id(), output.object()))
-            }
-            Happening::StepFailed { error, .. } => {
-                config.on_step_error.as_ref().map(|it| it(id(), ErrorInfo::from(error)))
-            }
+            Happening::StepStarted { input, .. } => config
+                .on_step_start
+                .as_ref()
+                .map(|it| it(id(), input.object())),
+            Happening::StepCompleted { output, .. } => config
+                .on_step_complete
+                .as_ref()
+                .map(|it| it(id(), output.object())),
+            Happening::StepFailed { error, .. } => config
+                .on_step_error
+                .as_ref()
+                .map(|it| it(id(), ErrorInfo::from(error))),
             _ => None,
         };
         if let Some(callback) = callback
@@ -94,7 +109,10 @@ impl Watch {
 
 /// Number of the last event of the run that the stream knows.
 async fn last_number(stream: &EventStream, runtime: &RuntimeContext) -> u64 {
-    match stream.get_history(runtime.tenant_id(), runtime.run_id()).await {
+    match stream
+        .get_history(runtime.tenant_id(), runtime.run_id())
+        .await
+    {
         Ok(history) => history.last().map_or(0, |event| event.number()),
         Err(error) => {
             tracing::warn!(%error, "the event history could not be read");
