@@ -51,3 +51,8 @@ pub use llmteam_workflow::{egress, human};
 
 #[cfg(feature = "canvas")]
 pub use llmteam_canvas::{canvas, events, runtime};
+
+/// Compiles and runs the code of the README with the doc tests.
+#[cfg(all(doctest, feature = "canvas"))]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
