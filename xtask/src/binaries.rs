@@ -1,9 +1,9 @@
-//! Test binaries: compiled once for the whole workspace, then asked for the names of their tests.
+//! Test binaries and programs: compiled once for the whole workspace. A test binary knows the names of its tests.
 
 use std::{
     collections::HashMap,
     io::BufReader,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
@@ -23,11 +23,13 @@ pub(crate) struct Binary {
 /// What a compilation of the workspace gives the test run.
 pub(crate) struct Compiled {
     pub(crate) tests: Vec<Binary>,
-    /// The `llmteam` program, for tests that drive it from outside.
-    pub(crate) llmteam: Option<PathBuf>,
+    programs: HashMap<String, PathBuf>,
 }
 
-/// Compiles all tests; with `fast` those of libraries and programs only.
+/// Compiles all tests and programs; with `fast` only the tests of libraries and programs.
+///
+/// One call of cargo for both: programs compiled apart would get other features of the same dependencies, which
+/// would then all be compiled a second time.
 pub(crate) fn compile(fast: bool) -> Result<Compiled> {
     let metadata = workspace()?;
     let names: HashMap<&PackageId, &str> = metadata
@@ -35,38 +37,47 @@ pub(crate) fn compile(fast: bool) -> Result<Compiled> {
         .iter()
         .map(|package| (&package.id, package.name.as_str()))
         .collect();
+    let words = if fast {
+        "test --no-run --lib --bins"
+    } else {
+        "build --bins --tests"
+    };
     let mut compiled = Compiled {
         tests: Vec::new(),
-        llmteam: None,
+        programs: HashMap::new(),
     };
-    let targets = if fast { " --lib --bins" } else { "" };
-    for artifact in artifacts(&format!("test --workspace --no-run{targets}"))? {
-        if let (true, Some(path), Some(package)) = (
-            artifact.profile.test,
-            &artifact.executable,
-            names.get(&artifact.package_id),
-        ) {
+    for artifact in artifacts(&format!("{words} --workspace"))? {
+        let (Some(path), Some(package)) = (&artifact.executable, names.get(&artifact.package_id))
+        else {
+            continue;
+        };
+        if artifact.profile.test {
+            let folder = artifact
+                .manifest_path
+                .parent()
+                .map(Into::into)
+                .unwrap_or_default();
             compiled.tests.push(Binary {
                 id: id(package, &artifact),
                 path: path.into(),
-                folder: artifact
-                    .manifest_path
-                    .parent()
-                    .map(Into::into)
-                    .unwrap_or_default(),
+                folder,
             });
+        } else {
+            compiled
+                .programs
+                .insert(artifact.target.name.clone(), path.into());
         }
-    }
-    if !fast {
-        let mut programs = artifacts("build --workspace --bins")?.into_iter();
-        let program = programs
-            .find(|artifact| artifact.target.name == "llmteam" && artifact.executable.is_some());
-        compiled.llmteam = program
-            .and_then(|artifact| artifact.executable)
-            .map(Into::into);
     }
     compiled.tests.sort_by(|a, b| a.id.cmp(&b.id));
     Ok(compiled)
+}
+
+impl Compiled {
+    /// A program of the workspace, such as `llmteam`.
+    pub(crate) fn program(&self, name: &str) -> Result<&Path> {
+        let path = self.programs.get(name).map(PathBuf::as_path);
+        path.ok_or_else(|| Failure(format!("the workspace has no program `{name}`")))
+    }
 }
 
 impl Binary {

@@ -47,7 +47,7 @@ impl Test {
         if self.coverage {
             return tools::coverage(self.threads);
         }
-        let tally = self.tally()?;
+        let tally = self.tally(&compile(self.fast)?)?;
         println!("{tally}");
         if tally.failed > 0 {
             Err(Failure("tests failed".into()))
@@ -57,13 +57,17 @@ impl Test {
     }
 
     /// Runs the selected tests and counts them. Failed tests are no `Err`: they are in the count.
-    pub(crate) fn tally(&self) -> Result<Tally> {
-        let Compiled { tests, llmteam } = compile(self.fast)?;
+    pub(crate) fn tally(&self, compiled: &Compiled) -> Result<Tally> {
         let mut env = self
             .env
             .clone()
             .unwrap_or_else(|| services::answering(&self.without));
-        env.extend(llmteam.map(|path| ("LLMTEAM_BIN", path.display().to_string())));
+        if !self.fast {
+            env.push((
+                "LLMTEAM_BIN",
+                compiled.program("llmteam")?.display().to_string(),
+            ));
+        }
         let logs = workspace()?
             .target_directory
             .join("xtask")
@@ -71,7 +75,7 @@ impl Test {
         fs::create_dir_all(&logs).map_err(at(&logs))?;
 
         let mut total = Tally::default();
-        for binary in &tests {
+        for binary in &compiled.tests {
             let all = binary.list()?;
             let (chosen, skipped): (Vec<&String>, Vec<&String>) = all
                 .iter()
