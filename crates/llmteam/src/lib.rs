@@ -10,6 +10,7 @@
 //! | [`llm`] | `orchestration` | the contract of language models, and a scripted one |
 //! | [`egress`] | `workflow` | outbound HTTP |
 //! | [`human`] | `workflow` | questions to people and their answers |
+//! | [`persistence`] | `workflow` | the run journal, leases, snapshots |
 //! | [`canvas`] | `canvas` | segments: the JSON contract, its checks, the step types |
 //! | [`events`] | `canvas` | what a run did, as it happens and afterwards |
 //! | [`runtime`] | `canvas` | what a run may reach: models, HTTP clients, stores, secrets |
@@ -47,7 +48,7 @@ pub use llmteam_security::sql;
 pub use llmteam_orchestration::{call, llm, script};
 
 #[cfg(feature = "workflow")]
-pub use llmteam_workflow::{egress, human};
+pub use llmteam_workflow::{egress, human, persistence};
 
 #[cfg(feature = "canvas")]
 pub use llmteam_canvas::{canvas, events, runtime};

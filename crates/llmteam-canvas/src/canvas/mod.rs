@@ -5,6 +5,7 @@ pub mod definition;
 pub mod error;
 pub mod expression;
 pub mod handler;
+mod loops;
 pub mod machine;
 pub mod plan;
 pub mod ports;

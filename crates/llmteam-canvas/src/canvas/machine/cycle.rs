@@ -50,42 +50,26 @@ impl Fold<'_> {
         }
     }
 
-    /// The loop begins again at its header.
+    /// The loop begins again at its header; loops inside it start fresh.
     fn repeat(&mut self, at: LoopIndex, looped: &PlanLoop) {
+        let plan = self.plan;
         let input = self.next_header_input(looped);
         let iteration = self.run.loops[at.at()].iteration + 1;
-        self.reset_loop(at, looped);
+        let whole = plan.with_inner(at);
+        for &part in &whole {
+            self.run.loops[part.at()] = LoopState::fresh(plan.loop_at(part));
+            for edge in &plan.loop_at(part).own_edges {
+                self.run.edges[edge.at()] = EdgeState::default();
+            }
+        }
+        for &part in &whole {
+            for &step in &plan.loop_at(part).own_steps {
+                self.reset_step(step);
+            }
+        }
         self.run.loops[at.at()].iteration = iteration;
-        for edge in &looped.inner_edges {
-            self.run.edges[edge.at()] = EdgeState::default();
-        }
-        for &step in &looped.steps {
-            self.reset_step(step);
-        }
         self.run.steps[looped.header.at()].prepared = Some(input);
         self.make_ready(looped.header);
-    }
-
-    /// The loop and the loops inside it start fresh.
-    fn reset_loop(&mut self, at: LoopIndex, looped: &PlanLoop) {
-        let plan = self.plan;
-        self.run.loops[at.at()] = LoopState {
-            iteration: 1,
-            open: looped.own_steps + u32::try_from(looped.inner.len()).unwrap_or(u32::MAX),
-            closed: false,
-            stopped: false,
-        };
-        let mut inner: Vec<LoopIndex> = looped.inner.clone();
-        while let Some(at) = inner.pop() {
-            let looped = plan.loop_at(at);
-            self.run.loops[at.at()] = LoopState {
-                iteration: 1,
-                open: looped.own_steps + u32::try_from(looped.inner.len()).unwrap_or(u32::MAX),
-                closed: false,
-                stopped: false,
-            };
-            inner.extend(&looped.inner);
-        }
     }
 
     /// The step waits again; edges from outside the loop keep what they carried.
@@ -169,7 +153,7 @@ impl Fold<'_> {
         self.run.loops[at.at()].closed = true;
         match looped.parent {
             Some(parent) => self.one_less_open(parent),
-            None => self.report_never_started(looped),
+            None => self.report_never_started(at),
         }
         for &edge in &looped.exits {
             let latest = self.run.edges[edge.at()].value.take();
@@ -177,8 +161,16 @@ impl Fold<'_> {
         }
     }
 
-    fn report_never_started(&mut self, looped: &PlanLoop) {
-        for &step in &looped.steps {
+    fn report_never_started(&mut self, outermost: LoopIndex) {
+        let plan = self.plan;
+        let mut steps: Vec<StepIndex> = plan
+            .with_inner(outermost)
+            .iter()
+            .flat_map(|part| &plan.loop_at(*part).own_steps)
+            .copied()
+            .collect();
+        steps.sort_unstable();
+        for step in steps {
             let state = &self.run.steps[step.at()];
             if state.activation == 0 && !state.skipped {
                 let reason = match state.dead {

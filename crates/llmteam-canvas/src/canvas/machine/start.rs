@@ -52,16 +52,7 @@ impl Fold<'_> {
             .map(|step| StepState::new(count(step.forward_in.len())))
             .collect();
         run.edges = plan.edges.iter().map(|_| EdgeState::default()).collect();
-        run.loops = plan
-            .loops
-            .iter()
-            .map(|it| LoopState {
-                iteration: 1,
-                open: it.own_steps + count(it.inner.len()),
-                closed: false,
-                stopped: false,
-            })
-            .collect();
+        run.loops = plan.loops.iter().map(LoopState::fresh).collect();
         self.emit(None, None, || Happening::SegmentStarted {
             input: Arc::clone(input),
         });
@@ -270,12 +261,9 @@ impl Fold<'_> {
         let plan = self.plan;
         let feeders = &plan.step(join).feeders;
         for around in plan.loops_around(step) {
-            if plan
-                .loop_at(around)
-                .steps
-                .iter()
-                .all(|it| feeders.binary_search(it).is_ok())
-            {
+            let whole = plan.with_inner(around);
+            let mut steps = whole.iter().flat_map(|part| &plan.loop_at(*part).own_steps);
+            if steps.all(|it| feeders.binary_search(it).is_ok()) {
                 self.run.loops[around.at()].stopped = true;
             }
         }

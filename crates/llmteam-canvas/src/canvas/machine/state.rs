@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::event::SkipReason;
 use crate::canvas::handler::StepError;
-use crate::canvas::plan::StepIndex;
+use crate::canvas::plan::{PlanLoop, StepIndex};
 use crate::runtime::StepInput;
 
 /// Where a step is in the present iteration.
@@ -142,6 +142,19 @@ pub(super) struct LoopState {
     pub(super) closed: bool,
     /// A `first` join has ended it: it does not repeat.
     pub(super) stopped: bool,
+}
+
+impl LoopState {
+    /// A loop in its first iteration.
+    pub(super) fn fresh(looped: &PlanLoop) -> Self {
+        let open = looped.own_steps.len() + looped.inner.len();
+        Self {
+            iteration: 1,
+            open: u32::try_from(open).unwrap_or(u32::MAX),
+            closed: false,
+            stopped: false,
+        }
+    }
 }
 
 /// A step's output object.

@@ -8,8 +8,8 @@ use llmteam_security::id::{InvalidId, StepId};
 use serde_json::Value;
 
 use super::index::{EdgeIndex, StepIndex};
-use super::joins::{JoinKind, feeders, sort_slots};
-use super::loops::{Ends, discovery_order, loop_forest};
+use super::joins::{Graph as Topology, JoinKind, feeders, sort_slots};
+use super::loops::{Ends, loop_forest};
 use super::{EdgeSource, ExecutionPlan, PlanEdge, PlanInput, PlanStep, digest};
 use crate::canvas::catalog::StepTypeMetadata;
 use crate::canvas::definition::{DEFAULT_OUTPUT, SegmentDefinition, StepDefinition};
@@ -115,8 +115,7 @@ impl Graph {
     }
 
     fn into_plan(self, definition: &SegmentDefinition) -> Result<ExecutionPlan, PlanError> {
-        let rank = discovery_order(definition.steps.len(), &self.ends, self.entry);
-        let forest = loop_forest(&self.ends, &rank);
+        let forest = loop_forest(definition.steps.len(), &self.ends, self.entry);
         let has_output: Vec<bool> = self
             .ports
             .iter()
@@ -157,7 +156,7 @@ impl Graph {
                 at,
                 step,
                 &mut names,
-                rank[at].is_some(),
+                forest.reached[at],
                 forest.innermost[at],
             )?);
         }
@@ -286,13 +285,20 @@ impl Graph {
 
     fn find_feeders(&self, steps: &mut [PlanStep], edges: &[PlanEdge]) {
         let races: Vec<usize> = (0..steps.len()).filter(|&at| steps[at].is_race()).collect();
-        for join in races {
-            let feeders = feeders(
-                steps.len(),
-                &self.ends,
-                |edge| edges[edge].closes.is_none(),
-                join,
+        if races.is_empty() {
+            return;
+        }
+        let mut topology = Topology::with_capacity(steps.len(), edges.len());
+        let nodes: Vec<_> = steps.iter().map(|_| topology.add_node(())).collect();
+        for edge in edges {
+            topology.add_edge(
+                nodes[edge.from.at()],
+                nodes[edge.to.at()],
+                edge.closes.is_none(),
             );
+        }
+        for join in races {
+            let feeders = feeders(&topology, join);
             for &feeder in &feeders {
                 steps[feeder].absorbed_by.push(StepIndex::new(join));
             }

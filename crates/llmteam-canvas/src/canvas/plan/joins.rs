@@ -1,7 +1,13 @@
 //! What a `parallel_join` waits for: its slots in order, and the steps that only feed it.
 
+use petgraph::Direction;
+use petgraph::graph::{DiGraph, NodeIndex};
+use petgraph::visit::{Dfs, EdgeFiltered, Reversed};
+
 use super::index::EdgeIndex;
-use super::loops::Ends;
+
+/// The steps and edges of a plan; an edge says whether it is a forward one.
+pub(super) type Graph = DiGraph<(), bool>;
 
 /// How a join merges its slots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,46 +41,35 @@ pub(super) fn sort_slots(edges: &mut [EdgeIndex], port_of: impl Fn(EdgeIndex) ->
 
 /// The feeders of `join`: the largest set of steps that all reach it by forward edges and
 /// whose every edge ends in the join or in the set. In declaration order.
-pub(super) fn feeders(
-    steps: usize,
-    edges: &[Ends],
-    is_forward: impl Fn(usize) -> bool,
-    join: usize,
-) -> Vec<usize> {
-    let mut incoming = vec![Vec::new(); steps];
-    let mut all_incoming = vec![Vec::new(); steps];
-    for (edge, &(from, to)) in edges.iter().enumerate() {
-        all_incoming[to].push(from);
-        if is_forward(edge) {
-            incoming[to].push(from);
-        }
+///
+/// `graph` has a node for each step and an edge for each edge, which says whether it is a forward one.
+pub(super) fn feeders(graph: &Graph, join: usize) -> Vec<usize> {
+    let join = NodeIndex::new(join);
+    let forward = EdgeFiltered::from_fn(graph, |edge| *edge.weight());
+    let mut feeds = vec![false; graph.node_count()];
+    let mut before = Dfs::new(Reversed(&forward), join);
+    while let Some(step) = before.next(Reversed(&forward)) {
+        feeds[step.index()] = step != join;
     }
-    let mut feeds = vec![false; steps];
-    let mut stack = vec![join];
-    while let Some(step) = stack.pop() {
-        for &before in &incoming[step] {
-            if before != join && !feeds[before] {
-                feeds[before] = true;
-                stack.push(before);
-            }
-        }
-    }
-    let mut outside: Vec<usize> = edges
-        .iter()
-        .filter(|&&(from, to)| feeds[from] && to != join && !feeds[to])
-        .map(|&(from, _)| from)
+    let leads_out = |feeds: &[bool], step: NodeIndex| {
+        graph
+            .neighbors(step)
+            .any(|to| to != join && !feeds[to.index()])
+    };
+    let mut outside: Vec<NodeIndex> = graph
+        .node_indices()
+        .filter(|step| feeds[step.index()] && leads_out(&feeds, *step))
         .collect();
     while let Some(step) = outside.pop() {
-        if std::mem::take(&mut feeds[step]) {
+        if std::mem::take(&mut feeds[step.index()]) {
             outside.extend(
-                all_incoming[step]
-                    .iter()
-                    .copied()
-                    .filter(|&before| feeds[before]),
+                graph
+                    .neighbors_directed(step, Direction::Incoming)
+                    .filter(|it| feeds[it.index()]),
             );
         }
     }
-    (0..steps).filter(|&step| feeds[step]).collect()
+    (0..feeds.len()).filter(|&step| feeds[step]).collect()
 }
 
 #[cfg(test)]
@@ -101,10 +96,12 @@ mod tests {
     //
     #[test]
     fn a_step_with_an_edge_elsewhere_feeds_nothing() {
-        // 0 -> 1 -> 3(join), 0 -> 2 -> 3, 2 -> 4
-        let edges = [(0, 1), (1, 3), (0, 2), (2, 3), (2, 4)];
-        assert_eq!(feeders(5, &edges, |_| true, 3), [1]);
-        let closed = [(0, 1), (1, 3), (0, 2), (2, 3)];
-        assert_eq!(feeders(5, &closed, |_| true, 3), [0, 1, 2]);
+        let graph = |edges: &[(u32, u32)]| {
+            Graph::from_edges(edges.iter().map(|&(from, to)| (from, to, true)))
+        };
+        let leaking = graph(&[(0, 1), (1, 3), (0, 2), (2, 3), (2, 4)]);
+        assert_eq!(feeders(&leaking, 3), [1]);
+        let closed = graph(&[(0, 1), (1, 3), (0, 2), (2, 3)]);
+        assert_eq!(feeders(&closed, 3), [0, 1, 2]);
     }
 }

@@ -1,39 +1,35 @@
-//! Which edges close a loop, and how loops nest.
-//!
-//! A loop is a strongly connected component with an inner edge; its header is the step that a
-//! depth-first search from the entrypoint finds first; its back edges are the inner edges into the
-//! header. They are removed and the component is searched again for inner loops.
+//! How the loops of a plan nest, and which edges close or leave them.
 
-use petgraph::algo::kosaraju_scc;
-use petgraph::graph::{DiGraph, NodeIndex};
+use std::collections::HashMap;
 
 use super::index::{EdgeIndex, LoopIndex, StepIndex};
+use crate::canvas::loops::{Found, search};
 
-/// One loop of the graph.
+/// One loop of the graph. What belongs to a loop inside it is listed there.
 #[derive(Debug)]
 pub struct PlanLoop {
     /// Where every iteration begins.
     pub header: StepIndex,
     /// The loop directly around this one.
     pub parent: Option<LoopIndex>,
-    /// Steps of the loop, those of inner loops included, in declaration order.
-    pub steps: Vec<StepIndex>,
     /// Loops directly inside this one.
     pub inner: Vec<LoopIndex>,
-    /// Inner edges into the header.
+    /// Steps in this loop and in no inner one, in declaration order.
+    pub own_steps: Vec<StepIndex>,
+    /// Edges with both ends in this loop and not both in one inner loop, in declaration order.
+    pub own_edges: Vec<EdgeIndex>,
+    /// Those of them that end in the header.
     pub back_edges: Vec<EdgeIndex>,
-    /// All edges with both ends in the loop.
-    pub inner_edges: Vec<EdgeIndex>,
     /// Edges whose outermost left loop is this one: they are resolved when it closes.
     pub exits: Vec<EdgeIndex>,
-    /// Number of steps that belong to this loop and to no inner one.
-    pub own_steps: u32,
 }
 
 /// The loop forest of a graph.
 #[derive(Debug)]
 pub(super) struct LoopForest {
     pub(super) loops: Vec<PlanLoop>,
+    /// By step: whether a path leads to it.
+    pub(super) reached: Vec<bool>,
     /// By step: the innermost loop around it.
     pub(super) innermost: Vec<Option<LoopIndex>>,
     /// By edge: the loop that it closes.
@@ -45,202 +41,127 @@ pub(super) struct LoopForest {
 /// Ends of an edge, by step position.
 pub(super) type Ends = (usize, usize);
 
-/// By step: its place in the depth-first search from the entrypoint; none if it is unreachable.
-pub(super) fn discovery_order(steps: usize, edges: &[Ends], entry: usize) -> Vec<Option<u32>> {
-    let mut outgoing = vec![Vec::new(); steps];
+/// Finds all loops among the steps that the entrypoint reaches.
+pub(super) fn loop_forest(steps: usize, edges: &[Ends], entry: usize) -> LoopForest {
+    let mut next = vec![Vec::new(); steps];
     for &(from, to) in edges {
-        outgoing[from].push(to);
+        next[from].push(to);
     }
-    let mut rank = vec![None; steps];
-    let mut found = 0;
-    let mut stack = vec![entry];
-    while let Some(step) = stack.pop() {
-        if rank[step].is_some() {
-            continue;
-        }
-        rank[step] = Some(found);
-        found += 1;
-        stack.extend(
-            outgoing[step]
-                .iter()
-                .rev()
-                .filter(|&&next| rank[next].is_none()),
-        );
-    }
-    rank
-}
-
-/// Finds all loops among the reachable steps.
-pub(super) fn loop_forest(edges: &[Ends], rank: &[Option<u32>]) -> LoopForest {
-    let reachable: Vec<usize> = (0..rank.len())
-        .filter(|&step| rank[step].is_some())
-        .collect();
-    let live: Vec<usize> = (0..edges.len())
-        .filter(|&edge| rank[edges[edge].0].is_some())
-        .collect();
-    let mut found = Search {
-        edges,
-        rank,
-        loops: Vec::new(),
-    };
-    found.search(reachable, live);
-    number(found.loops, edges, rank.len())
-}
-
-/// A loop before loops are numbered; `parent` is a position in the order of discovery.
-struct Found {
-    header: usize,
-    parent: Option<usize>,
-    depth: usize,
-    steps: Vec<usize>,
-    back_edges: Vec<usize>,
-    inner_edges: Vec<usize>,
-}
-
-struct Search<'a> {
-    edges: &'a [Ends],
-    rank: &'a [Option<u32>],
-    loops: Vec<Found>,
-}
-
-impl Search<'_> {
-    fn search(&mut self, steps: Vec<usize>, edges: Vec<usize>) {
-        let mut regions = vec![(steps, edges, None::<usize>)];
-        while let Some((steps, edges, parent)) = regions.pop() {
-            for (component, inner) in self.components(&steps, &edges) {
-                let header = component
-                    .iter()
-                    .copied()
-                    .min_by_key(|&step| self.rank[step])
-                    .unwrap_or(component[0]);
-                let (back_edges, rest): (Vec<_>, Vec<_>) = inner
-                    .iter()
-                    .copied()
-                    .partition(|&edge| self.edges[edge].1 == header);
-                let depth = parent.map_or(0, |at: usize| self.loops[at].depth + 1);
-                let this = self.loops.len();
-                self.loops.push(Found {
-                    header,
-                    parent,
-                    depth,
-                    steps: component.clone(),
-                    back_edges,
-                    inner_edges: inner,
-                });
-                regions.push((component, rest, Some(this)));
-            }
-        }
-    }
-
-    /// Strongly connected components that have an inner edge, each with its inner edges.
-    fn components(&self, steps: &[usize], edges: &[usize]) -> Vec<(Vec<usize>, Vec<usize>)> {
-        if edges.is_empty() {
-            return Vec::new();
-        }
-        let mut place = std::collections::HashMap::with_capacity(steps.len());
-        let mut graph = DiGraph::<usize, ()>::with_capacity(steps.len(), edges.len());
-        for &step in steps {
-            place.insert(step, graph.add_node(step));
-        }
-        for &edge in edges {
-            let (from, to) = self.edges[edge];
-            graph.add_edge(place[&from], place[&to], ());
-        }
-        let mut component_of = vec![0usize; graph.node_count()];
-        let components = kosaraju_scc(&graph);
-        for (number, component) in components.iter().enumerate() {
-            for node in component {
-                component_of[node.index()] = number;
-            }
-        }
-        let mut inner = vec![Vec::new(); components.len()];
-        for &edge in edges {
-            let (from, to) = self.edges[edge];
-            let number = component_of[place[&from].index()];
-            if number == component_of[place[&to].index()] {
-                inner[number].push(edge);
-            }
-        }
-        let steps_of = |nodes: &[NodeIndex]| {
-            let mut steps: Vec<usize> = nodes.iter().map(|&node| graph[node]).collect();
-            steps.sort_unstable();
-            steps
-        };
-        components
-            .iter()
-            .zip(inner)
-            .filter(|(_, inner)| !inner.is_empty())
-            .map(|(nodes, inner)| (steps_of(nodes), inner))
-            .collect()
-    }
-}
-
-/// Numbers the loops inner first, then by header, and classifies every edge.
-fn number(mut found: Vec<Found>, edges: &[Ends], steps: usize) -> LoopForest {
-    let mut order: Vec<usize> = (0..found.len()).collect();
-    order.sort_by_key(|&at| (std::cmp::Reverse(found[at].depth), found[at].header));
-    let mut place = vec![0usize; found.len()];
+    let Found { reached, loops } = search(&next, entry);
+    let parent = parents(&loops);
+    let depth = depths(&parent);
+    let mut order: Vec<usize> = (0..loops.len()).collect();
+    order.sort_by_key(|&at| (std::cmp::Reverse(depth[at]), loops[at].header));
+    let mut place = vec![0; loops.len()];
     for (number, &at) in order.iter().enumerate() {
         place[at] = number;
     }
-    let mut innermost = vec![None; steps];
-    let mut closes = vec![None; edges.len()];
-    let mut loops: Vec<PlanLoop> = Vec::with_capacity(found.len());
+    let headers: HashMap<usize, usize> = loops
+        .iter()
+        .enumerate()
+        .map(|(at, it)| (it.header, at))
+        .collect();
+    let mut forest = LoopForest {
+        loops: Vec::with_capacity(loops.len()),
+        reached,
+        innermost: vec![None; steps],
+        closes: vec![None; edges.len()],
+        leaves: vec![None; edges.len()],
+    };
     for (number, &at) in order.iter().enumerate() {
-        let it = &mut found[at];
-        for &step in &it.steps {
-            innermost[step].get_or_insert(LoopIndex::new(number));
+        let header = loops[at].header;
+        let is_inner = |step: &usize| *step != header && headers.contains_key(step);
+        let own: Vec<usize> = loops[at]
+            .members
+            .iter()
+            .copied()
+            .filter(|step| !is_inner(step))
+            .collect();
+        for &step in &own {
+            forest.innermost[step] = Some(LoopIndex::new(number));
         }
-        for &edge in &it.back_edges {
-            closes[edge] = Some(LoopIndex::new(number));
-        }
-        loops.push(PlanLoop {
-            header: StepIndex::new(it.header),
-            parent: it.parent.map(|parent| LoopIndex::new(place[parent])),
-            steps: it.steps.iter().copied().map(StepIndex::new).collect(),
+        forest.loops.push(PlanLoop {
+            header: StepIndex::new(header),
+            parent: parent[at].map(|it| LoopIndex::new(place[it])),
             inner: Vec::new(),
-            back_edges: it.back_edges.iter().copied().map(EdgeIndex::new).collect(),
-            inner_edges: it.inner_edges.iter().copied().map(EdgeIndex::new).collect(),
+            own_steps: own.into_iter().map(StepIndex::new).collect(),
+            own_edges: Vec::new(),
+            back_edges: Vec::new(),
             exits: Vec::new(),
-            own_steps: 0,
         });
     }
-    for number in 0..loops.len() {
-        if let Some(parent) = loops[number].parent {
-            loops[parent.at()].inner.push(LoopIndex::new(number));
+    for number in 0..forest.loops.len() {
+        if let Some(parent) = forest.loops[number].parent {
+            forest.loops[parent.at()].inner.push(LoopIndex::new(number));
         }
     }
-    for at in innermost.iter().flatten() {
-        let at: &LoopIndex = at;
-        loops[at.at()].own_steps += 1;
+    for (at, &ends) in edges.iter().enumerate() {
+        forest.place_edge(EdgeIndex::new(at), ends);
     }
-    let leaves: Vec<_> = edges
-        .iter()
-        .map(|&(from, to)| outermost_left(&loops, innermost[from], innermost[to]))
-        .collect();
-    for (edge, left) in leaves.iter().enumerate() {
-        if let Some(left) = left {
-            loops[left.at()].exits.push(EdgeIndex::new(edge));
+    forest
+}
+
+impl LoopForest {
+    /// Enters an edge with the innermost loop around both its ends and the outermost one that it leaves.
+    fn place_edge(&mut self, edge: EdgeIndex, (from, to): Ends) {
+        let (mut left, mut entered) = (self.innermost[from], self.innermost[to]);
+        let mut outermost_left = None;
+        // Inner loops come first: of two loops, the one with the lower number cannot be around the other.
+        while left != entered {
+            let climbs = match (left, entered) {
+                (Some(left), Some(entered)) => left < entered,
+                (left, _) => left.is_some(),
+            };
+            if climbs {
+                outermost_left = left;
+                left = left.and_then(|it| self.loops[it.at()].parent);
+            } else {
+                entered = entered.and_then(|it| self.loops[it.at()].parent);
+            }
         }
-    }
-    LoopForest {
-        loops,
-        innermost,
-        closes,
-        leaves,
+        if let Some(around) = left {
+            let looped = &mut self.loops[around.at()];
+            looped.own_edges.push(edge);
+            if looped.header.at() == to {
+                looped.back_edges.push(edge);
+                self.closes[edge.at()] = Some(around);
+            }
+        }
+        if let Some(left) = outermost_left {
+            self.loops[left.at()].exits.push(edge);
+            self.leaves[edge.at()] = Some(left);
+        }
     }
 }
 
-/// The outermost loop around `from` that is not around `to`.
-fn outermost_left(
-    loops: &[PlanLoop],
-    from: Option<LoopIndex>,
-    to: Option<LoopIndex>,
-) -> Option<LoopIndex> {
-    let around =
-        |start: Option<LoopIndex>| std::iter::successors(start, |at| loops[at.at()].parent);
-    let kept: Vec<LoopIndex> = around(to).collect();
-    around(from).take_while(|at| !kept.contains(at)).last()
+/// By loop: the one directly around it. A loop lists the headers of those inside it.
+fn parents(loops: &[crate::canvas::loops::Loop]) -> Vec<Option<usize>> {
+    let headers: HashMap<usize, usize> = loops
+        .iter()
+        .enumerate()
+        .map(|(at, it)| (it.header, at))
+        .collect();
+    let mut parent = vec![None; loops.len()];
+    for (at, it) in loops.iter().enumerate() {
+        for inner in it
+            .members
+            .iter()
+            .filter(|step| **step != it.header)
+            .filter_map(|step| headers.get(step))
+        {
+            parent[*inner] = Some(at);
+        }
+    }
+    parent
+}
+
+/// By loop: how many are around it. Outer loops come before inner ones.
+fn depths(parent: &[Option<usize>]) -> Vec<usize> {
+    let mut depth = Vec::with_capacity(parent.len());
+    for around in parent {
+        depth.push(around.map_or(0, |at| depth[at] + 1));
+    }
+    depth
 }
 
 #[cfg(test)]
@@ -248,7 +169,7 @@ mod tests {
     use super::*;
 
     fn forest(steps: usize, edges: &[Ends]) -> LoopForest {
-        loop_forest(edges, &discovery_order(steps, edges, 0))
+        loop_forest(steps, edges, 0)
     }
 
     //
@@ -263,7 +184,8 @@ mod tests {
         assert_eq!(inner.parent, Some(LoopIndex::new(1)));
         assert_eq!(inner.back_edges, [EdgeIndex::new(2)]);
         assert_eq!(outer.back_edges, [EdgeIndex::new(4)]);
-        assert_eq!((inner.own_steps, outer.own_steps), (2, 2));
+        assert_eq!((inner.own_steps.len(), outer.own_steps.len()), (2, 2));
+        assert_eq!(outer.own_edges.len(), 3);
     }
 
     //
@@ -281,18 +203,28 @@ mod tests {
     }
 
     #[test]
-    fn steps_that_cannot_be_reached_form_no_loop() {
-        let it = forest(3, &[(1, 2), (2, 1)]);
-        assert!(it.loops.is_empty());
+    fn an_edge_between_two_loops_leaves_one_and_enters_the_other() {
+        let edges = [(0, 1), (1, 1), (1, 2), (2, 2)];
+        let it = forest(3, &edges);
+        assert_eq!(it.leaves[2], it.innermost[1]);
+        assert_eq!(it.leaves.iter().flatten().count(), 1);
     }
 
     #[test]
-    fn a_chain_of_ten_thousand_steps_does_not_exhaust_the_stack() {
-        let edges: Vec<Ends> = (0..9_999)
-            .map(|step| (step, step + 1))
-            .chain([(9_999, 0)])
+    fn steps_that_cannot_be_reached_form_no_loop() {
+        let it = forest(3, &[(1, 2), (2, 1)]);
+        assert!(it.loops.is_empty());
+        assert_eq!(it.reached, [true, false, false]);
+    }
+
+    #[test]
+    fn ten_thousand_nested_loops_are_no_trouble() {
+        let count = 10_000;
+        let edges: Vec<Ends> = (1..count)
+            .map(|step| (step - 1, step))
+            .chain((0..count).map(|to| (count - 1, to)))
             .collect();
-        let it = forest(10_000, &edges);
-        assert_eq!(it.loops.len(), 1);
+        let it = forest(count, &edges);
+        assert_eq!(it.loops.len(), count);
     }
 }

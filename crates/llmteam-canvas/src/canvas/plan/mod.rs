@@ -144,6 +144,17 @@ impl ExecutionPlan {
         &self.loops[at.at()]
     }
 
+    /// A loop and all loops inside it.
+    pub(crate) fn with_inner(&self, at: LoopIndex) -> Vec<LoopIndex> {
+        let mut whole = vec![at];
+        let mut next = 0;
+        while next < whole.len() {
+            whole.extend(&self.loop_at(whole[next]).inner);
+            next += 1;
+        }
+        whole
+    }
+
     /// The loops around a step, innermost first.
     pub(crate) fn loops_around(&self, step: StepIndex) -> impl Iterator<Item = LoopIndex> + '_ {
         std::iter::successors(self.step(step).innermost, |at| self.loop_at(*at).parent)

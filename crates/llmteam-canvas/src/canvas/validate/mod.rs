@@ -10,7 +10,6 @@ mod edges;
 mod expressions;
 mod graph;
 mod ids;
-mod loops;
 mod message;
 pub(crate) mod path;
 mod ports;

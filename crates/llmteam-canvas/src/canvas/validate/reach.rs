@@ -2,10 +2,10 @@
 
 use super::code::ValidationCode;
 use super::graph::Graph;
-use super::loops::{self, Loop};
 use super::path::{Listed, Path, Quoted};
 use super::report::Report;
 use crate::canvas::definition::SegmentDefinition;
+use crate::canvas::loops::{self, Loop};
 
 pub(super) fn check(
     segment: &SegmentDefinition,

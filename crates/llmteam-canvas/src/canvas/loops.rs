@@ -7,24 +7,24 @@
 //! ancestor of their ends, so that each is looked at once.
 
 /// What a search from the entrypoint finds.
-pub(super) struct Found {
+pub(crate) struct Found {
     /// By step: whether a path leads to it.
-    pub(super) reached: Vec<bool>,
+    pub(crate) reached: Vec<bool>,
     /// The loops, outer ones before inner ones.
-    pub(super) loops: Vec<Loop>,
+    pub(crate) loops: Vec<Loop>,
 }
 
 /// One loop.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Loop {
+pub(crate) struct Loop {
     /// The step of the loop that the search finds first.
-    pub(super) header: usize,
+    pub(crate) header: usize,
     /// The loop's steps, inner loops being named by their headers; ascending.
-    pub(super) members: Vec<usize>,
+    pub(crate) members: Vec<usize>,
 }
 
 /// Searches from a step along `next`, the successors of each step in declaration order.
-pub(super) fn search(next: &[Vec<usize>], entrypoint: usize) -> Found {
+pub(crate) fn search(next: &[Vec<usize>], entrypoint: usize) -> Found {
     let count = next.len();
     let mut search = Search {
         next,
