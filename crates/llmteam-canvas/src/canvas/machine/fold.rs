@@ -32,10 +32,9 @@ impl RunMachine {
             });
         };
         let fits = match &record.fact {
-            Fact::StepEnded { answer, .. } => match answer {
-                Some(_) => state.status == StepStatus::Suspended,
-                None => state.status == StepStatus::Running,
-            },
+            Fact::StepEnded {
+                answer: Some(_), ..
+            } => state.status == StepStatus::Suspended,
             Fact::RetryDue { .. } => matches!(state.status, StepStatus::Retrying(_)),
             Fact::Escalated { .. } => state.status == StepStatus::Suspended,
             Fact::Emitted { .. } => state.activation > 0,

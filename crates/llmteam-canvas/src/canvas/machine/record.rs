@@ -149,6 +149,17 @@ impl Fact {
         }
     }
 
+    /// Whether a step completed by it.
+    pub fn is_completion(&self) -> bool {
+        matches!(
+            self,
+            Self::StepEnded {
+                result: Ending::Ok(_),
+                ..
+            }
+        )
+    }
+
     /// The step that the fact is about.
     pub fn step(&self) -> Option<StepIndex> {
         match self {

@@ -27,8 +27,6 @@ pub struct RunConfig {
     pub return_when_waiting: bool,
     /// Keep all events in the result.
     pub collect_events: bool,
-    /// Let errors carry a stack trace (N-04).
-    pub include_stack_traces: bool,
     /// Called after a step started, with its input.
     pub on_step_start: Option<StepCallback>,
     /// Called after a step completed, with its output.

@@ -61,6 +61,10 @@ pub(super) struct Driver {
     /// Steps whose next attempt waits for the old future to be gone.
     blocked: HashSet<StepIndex>,
     told: Option<SegmentStatus>,
+    /// The snapshot that recovery snapshots of this process replace.
+    pub(super) recovery_snapshot: Option<String>,
+    /// Completions since the last recovery snapshot.
+    pub(super) since_snapshot: u32,
     pausing: Vec<PauseReply>,
     cancelling: Vec<oneshot::Sender<bool>>,
 }
@@ -116,6 +120,8 @@ impl Driver {
             people_acted: false,
             blocked: HashSet::new(),
             told: None,
+            recovery_snapshot: None,
+            since_snapshot: 0,
             pausing: Vec::new(),
             cancelling: Vec::new(),
         }
@@ -198,6 +204,15 @@ impl Driver {
     pub(super) async fn keep(&mut self) -> Result<(), DriveError> {
         if !self.batch.is_empty() {
             self.log.append(&self.machine, &self.batch).await?;
+            if self.machine.settings().snapshot_interval > 0 {
+                let completions = self
+                    .batch
+                    .iter()
+                    .filter(|it| it.fact.is_completion())
+                    .count();
+                self.snapshot_now_and_then(u32::try_from(completions).unwrap_or(u32::MAX))
+                    .await;
+            }
             self.batch.clear();
         }
         for recorded in self.recorded.drain(..) {

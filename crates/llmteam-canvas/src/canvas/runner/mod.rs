@@ -141,7 +141,7 @@ impl SegmentRunner {
     /// # Errors
     /// The segment's structure is invalid.
     pub fn prepare(&self, segment: &SegmentDefinition) -> Result<PreparedSegment, RunnerError> {
-        Ok(PreparedSegment::new(segment, &self.0.catalog)?)
+        PreparedSegment::new(segment, &self.0.catalog)
     }
 
     /// Runs a segment and waits for its result (N-01). A run that fails is `Ok` with status `failed`.
@@ -205,7 +205,7 @@ impl SegmentRunner {
             return Err(RunnerError::InputNotObject);
         }
         let input = Arc::new(input);
-        let runtime = self.runtime_of(segment, runtime, &input);
+        let runtime = self.runtime_of(segment, &runtime, &input);
         let identity = identity_of(segment, &runtime);
         let key = (identity.tenant_id.clone(), identity.run_id.clone());
         let Some(control) = self.0.live.enter(&key) else {
@@ -306,7 +306,7 @@ impl SegmentRunner {
     fn runtime_of(
         &self,
         segment: &PreparedSegment,
-        runtime: RuntimeContext,
+        runtime: &RuntimeContext,
         input: &Arc<Value>,
     ) -> RuntimeContext {
         let id = segment.segment_id().clone();

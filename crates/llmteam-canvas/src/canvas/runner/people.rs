@@ -3,7 +3,7 @@
 use llmteam_workflow::human::{HumanEvent, HumanOutcome};
 
 use super::drive::{DriveError, Driver};
-use crate::canvas::handler::StepError;
+use crate::canvas::handler::{StepError, StepHandler, StepOutput};
 use crate::canvas::machine::{AnswerFact, Ending, Fact};
 use crate::canvas::plan::StepIndex;
 
@@ -41,8 +41,7 @@ impl Driver {
                     completed_by: None,
                     duration_ms: 0,
                 };
-                let result =
-                    self.with_handler(step, |handler, context| handler.unanswered(context));
+                let result = self.with_handler(step, StepHandler::unanswered);
                 self.end_step(step, result, None, Some(answer))
             }
             HumanOutcome::Cancelled { reason, .. } => {
@@ -67,9 +66,9 @@ impl Driver {
         &self,
         step: StepIndex,
         make: impl FnOnce(
-            &dyn crate::canvas::handler::StepHandler,
+            &dyn StepHandler,
             &crate::runtime::StepContext,
-        ) -> Result<crate::canvas::handler::StepOutput, StepError>,
+        ) -> Result<StepOutput, StepError>,
     ) -> Ending {
         let made = match (
             self.segment.handler(step),

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use llmteam_security::id::{RunId, TenantId};
-use llmteam_workflow::persistence::{Journal, JournalError, Lease, Owner, RunRow, RunState};
+use llmteam_workflow::persistence::{
+    Journal, JournalError, Lease, Owner, RunRow, RunState, SnapshotType,
+};
 
 use super::log::RunLog;
 use super::watch::Watch;
@@ -79,32 +81,42 @@ impl SegmentRunner {
                 .instance_id(row.instance.clone())
         });
         let settings = config.as_ref().map(|it| it.settings.clone());
+        let used = || RunnerError::SnapshotConsumed(snapshot_id.to_owned());
+        let of_crash = snapshot.snapshot_type == SnapshotType::Auto;
         let begun = self
             .take_over(
                 &snapshot.run_id,
                 runtime,
                 config.unwrap_or_default(),
-                |phase, driver| {
-                    match phase {
-                        RunPhase::Paused { snapshot_id: held } if held == snapshot_id => {}
-                        _ => return Err(RunnerError::SnapshotConsumed(snapshot_id.to_owned())),
-                    }
-                    Ok(driver.fold(Fact::Resumed {
-                        snapshot_id: snapshot_id.to_owned(),
-                        settings,
-                    })?)
+                |phase, driver| match phase {
+                    RunPhase::Paused { snapshot_id: held } if held == snapshot_id => Ok(driver
+                        .fold(Fact::Resumed {
+                            snapshot_id: snapshot_id.to_owned(),
+                            settings,
+                        })?),
+                    RunPhase::Paused { .. } => Err(used()),
+                    // A crash is not a pause: the journal says where the run was, and no event tells of it.
+                    _ if of_crash => Ok(driver.recover()?),
+                    _ => Err(used()),
                 },
             )
-            .await
-            .map_err(|error| match error {
-                RunnerError::RunOver { .. } => {
-                    RunnerError::SnapshotConsumed(snapshot_id.to_owned())
-                }
-                other => other,
-            })?;
-        let mut begun = begun;
-        begun.driver.keep().await?;
-        self.0.snapshots.consume(&tenant, snapshot_id).await;
+            .await;
+        let mut begun = begun.map_err(|error| match error {
+            RunnerError::RunOver { .. } => used(),
+            other => other,
+        })?;
+        if of_crash {
+            if !self.0.snapshots.consume(&tenant, snapshot_id).await? {
+                begun.driver.give_up().await;
+                return Err(used());
+            }
+        } else {
+            // From here on the journal says that the run went on; the mark on the snapshot only repeats it.
+            begun.driver.keep().await?;
+            if let Err(error) = self.0.snapshots.consume(&tenant, snapshot_id).await {
+                tracing::warn!(%error, snapshot_id, "a snapshot could not be marked as used");
+            }
+        }
         Ok(begun.spawn())
     }
 
@@ -192,7 +204,7 @@ impl SegmentRunner {
         match folded {
             Ok((machine, records, past)) => {
                 let input = Arc::clone(machine.input());
-                let runtime = self.runtime_of(&segment, runtime, &input);
+                let runtime = self.runtime_of(&segment, &runtime, &input);
                 Ok(Claimed {
                     segment,
                     machine,
@@ -304,7 +316,7 @@ impl SegmentRunner {
             Ok(begun) => {
                 begun.run().await?;
                 if let Some(snapshot_id) = held {
-                    self.0.snapshots.consume(tenant, &snapshot_id).await;
+                    self.0.snapshots.consume(tenant, &snapshot_id).await?;
                 }
                 Ok(true)
             }

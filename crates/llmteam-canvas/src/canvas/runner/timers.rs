@@ -69,7 +69,7 @@ impl Driver {
             match self.parts.interactions.process_due(now, DUE_AT_ONCE).await {
                 Ok(_) => self.people_acted = true,
                 Err(error) => {
-                    tracing::warn!(%error, "human deadlines could not be checked; they are tried again")
+                    tracing::warn!(%error, "human deadlines could not be checked; they are tried again");
                 }
             }
         }
