@@ -65,7 +65,7 @@ mod tests {
             body: br#"{"n":1}"#.to_vec(),
         };
         let sum = entry.checksum(&tenant, &run, 2);
-        assert_eq!(sum, 0x9cb7_9bbf);
+        assert_eq!(sum, 0xd7b8_aae3);
         let changed = [
             JournalEntry {
                 index: 4,

@@ -73,7 +73,7 @@ impl Played {
     /// Performs an act and says what came of it. Half of the owners sit in the other process.
     async fn act(&self, act: &Act) -> Result<u64, JournalError> {
         let side = |epoch: u64| {
-            if epoch % 2 == 0 {
+            if epoch.is_multiple_of(2) {
                 &self.journal.here
             } else {
                 &self.journal.there

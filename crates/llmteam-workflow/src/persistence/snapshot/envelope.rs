@@ -3,7 +3,7 @@
 //! Invariant: a sealed snapshot has the SHA-256 over the canonical JSON (RFC 8785) of all its other fields; a
 //! checksum that is there is compared, never replaced. It detects damage, not forgery.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use llmteam_security::{
     clock::Timestamp,
@@ -309,6 +309,6 @@ fn checksum(mut fields: Map<String, Value>) -> Result<String, SnapshotError> {
     Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-fn unwritable(error: serde_json::Error) -> SnapshotError {
+fn unwritable(error: impl fmt::Display) -> SnapshotError {
     SnapshotError::Unwritable(error.to_string())
 }

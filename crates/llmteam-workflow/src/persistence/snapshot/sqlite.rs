@@ -238,10 +238,6 @@ fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "the shape that `map_err` wants"
-)]
 fn unavailable(error: impl fmt::Display) -> SnapshotError {
     SnapshotError::Unavailable(error.to_string())
 }

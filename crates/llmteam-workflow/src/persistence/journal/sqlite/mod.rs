@@ -275,10 +275,6 @@ fn failed_reading(run: &RunId, error: sqlx::Error) -> JournalError {
     unavailable(error)
 }
 
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "the shape that `map_err` wants"
-)]
 fn unavailable(error: impl fmt::Display) -> JournalError {
     JournalError::Unavailable(error.to_string())
 }

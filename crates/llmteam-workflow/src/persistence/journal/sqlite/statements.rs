@@ -2,9 +2,15 @@
 //!
 //! A statement has room for 1, 2, 4… rows; the room that is left over stays null and writes nothing.
 
-use std::sync::{Arc, LazyLock};
+use std::{
+    fmt,
+    sync::{Arc, LazyLock},
+};
 
-use llmteam_security::id::{RunId, TenantId};
+use llmteam_security::{
+    clock::Timestamp,
+    id::{RunId, TenantId},
+};
 use sqlx::{
     Arguments, AssertSqlSafe, Encode, Sqlite, Type, error::BoxDynError, query::Query,
     sqlite::SqliteArguments,
@@ -101,7 +107,7 @@ impl Addition {
             run: run.clone(),
             entries: entries.collect::<Result<_, _>>()?,
             state: update.state,
-            wake_at: update.wake_at.map(|it| it.as_micros()),
+            wake_at: update.wake_at.map(Timestamp::as_micros),
             summary: summary.transpose().map_err(unwritable)?.map(Arc::from),
         })
     }
@@ -238,11 +244,7 @@ impl Values {
     }
 }
 
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "the shape that `map_err` wants"
-)]
-fn unbound(error: BoxDynError) -> JournalError {
+fn unbound(error: impl fmt::Display) -> JournalError {
     JournalError::Unwritable(error.to_string())
 }
 

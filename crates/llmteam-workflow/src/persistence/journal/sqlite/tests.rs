@@ -270,7 +270,7 @@ async fn nothing_damaged_is_believed() {
     for (damage, reason) in cases {
         match after(damage).await.0 {
             Err(JournalError::Corrupt { reason: found, .. }) => {
-                assert!(found.contains(reason), "{damage}: {found}")
+                assert!(found.contains(reason), "{damage}: {found}");
             }
             other => panic!("{damage}: {other:?}"),
         }
