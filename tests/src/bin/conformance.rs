@@ -2,7 +2,7 @@
 //!
 //! One line per case and a total; exit 1 when a case fails or, with `--rules`, a rule has no case.
 
-use llmteam_tests::conformance::{CaseFile, OracleEngine, Verdict, coverage, judge, load_dir};
+use llmteam_tests::conformance::{CaseFile, RunnerEngine, Verdict, coverage, judge, load_dir};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -36,7 +36,7 @@ fn run_cases(files: &[CaseFile]) -> ExitCode {
     for file in files {
         for case in &file.cases {
             let name = format!("{}/{}", file.name(), case.case);
-            match judge(&OracleEngine, file, case) {
+            match judge(&RunnerEngine, file, case) {
                 Verdict::Passed => {
                     passed += 1;
                     println!("ok      {name}");

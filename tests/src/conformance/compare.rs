@@ -77,6 +77,7 @@ pub fn compare(case: &Case, seen: &Observed, order: Order) -> Vec<String> {
     counts(expect, seen, &mut differences);
     error(expect, seen, &mut differences);
     surroundings(expect, seen, &mut differences);
+    validation(expect, seen, &mut differences);
     differences
 }
 
@@ -202,6 +203,27 @@ fn surroundings(expect: &Expectation, seen: &Observed, differences: &mut Vec<Str
             if found != expected {
                 differences.push(format!("store {name}: expected {expected}, got {found}"));
             }
+        }
+    }
+}
+
+/// What validation says: every error and warning, in any order.
+fn validation(expect: &Expectation, seen: &Observed, differences: &mut Vec<String>) {
+    if let (Some(expected), Some(found)) = (expect.is_valid, seen.is_valid)
+        && expected != found
+    {
+        differences.push(format!("is_valid: expected {expected}, got {found}"));
+    }
+    if let (Some(expected), Some(found)) = (&expect.messages_unordered, &seen.messages) {
+        let expected = expected.iter().cloned().map(Value::Object);
+        let sorted = |mut lines: Vec<String>| {
+            lines.sort_unstable();
+            lines
+        };
+        let expected = sorted(expected.map(|it| it.to_string()).collect());
+        let found = sorted(found.iter().map(Value::to_string).collect());
+        if expected != found {
+            differences.push(unequal("messages", &expected, &found));
         }
     }
 }

@@ -9,6 +9,10 @@ mod engine;
 mod invariants;
 mod observed;
 mod rules;
+mod runner_engine;
+mod script;
+mod stage;
+mod surroundings;
 mod variants;
 mod verdict;
 
@@ -18,5 +22,6 @@ pub use engine::{Engine, OracleEngine, Refusal, case_types, scenario};
 pub use invariants::breaches;
 pub use observed::{Check, Observed, Seen};
 pub use rules::{Coverage, coverage};
+pub use runner_engine::RunnerEngine;
 pub use variants::{Order, Variant, variants};
 pub use verdict::{Verdict, judge};

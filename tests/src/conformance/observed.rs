@@ -69,6 +69,8 @@ pub struct Observed {
     pub stores: Option<BTreeMap<String, Value>>,
     /// Validation messages: `severity`, `code`, `path`.
     pub messages: Option<Vec<Value>>,
+    /// Whether validation accepts the segment.
+    pub is_valid: Option<bool>,
 }
 
 /// Something that a control action or an answer expects at its time.

@@ -121,27 +121,7 @@ fn renamed(case: &Case) -> Case {
         }
     };
     if let Some(segment) = &mut case.segment {
-        segment.get_mut("entrypoint").into_iter().for_each(rename);
-        for step in segment["steps"].as_array_mut().into_iter().flatten() {
-            step.get_mut("step_id").into_iter().for_each(rename);
-        }
-        for edge in segment
-            .get_mut("edges")
-            .and_then(Value::as_array_mut)
-            .into_iter()
-            .flatten()
-        {
-            for key in [
-                "from",
-                "from_step",
-                "source_step",
-                "to",
-                "to_step",
-                "target_step",
-            ] {
-                edge.get_mut(key).into_iter().for_each(rename);
-            }
-        }
+        rename_steps(segment, &rename);
     }
     case.script = case
         .script
@@ -150,6 +130,9 @@ fn renamed(case: &Case) -> Case {
         .collect();
     for control in &mut case.control {
         control.get_mut("step").into_iter().for_each(rename);
+        if let Some(segment) = control.get_mut("segment") {
+            rename_steps(segment, &rename);
+        }
     }
     let expect = &mut case.expect;
     let label = |label: &String| match label.split_once(':') {
@@ -192,6 +175,26 @@ fn renamed(case: &Case) -> Case {
         expect.output = Some(Value::Object(renamed));
     }
     case
+}
+
+fn rename_steps(segment: &mut Value, rename: &impl Fn(&mut Value)) {
+    segment.get_mut("entrypoint").into_iter().for_each(rename);
+    let ends = [
+        "from",
+        "from_step",
+        "source_step",
+        "to",
+        "to_step",
+        "target_step",
+    ];
+    for (list, keys) in [("steps", &["step_id"][..]), ("edges", &ends)] {
+        let list = segment.get_mut(list).and_then(Value::as_array_mut);
+        for entry in list.into_iter().flatten() {
+            for key in keys {
+                entry.get_mut(*key).into_iter().for_each(rename);
+            }
+        }
+    }
 }
 
 fn keys<T>(map: BTreeMap<String, T>, name: &impl Fn(&str) -> String) -> BTreeMap<String, T> {

@@ -211,11 +211,8 @@ impl Run<'_> {
 
     fn retry_delay(&self, attempt: u64) -> u64 {
         let number = |key: &str, default: f64| {
-            self.scenario
-                .run
-                .get(key)
-                .and_then(Value::as_f64)
-                .unwrap_or(default)
+            let configured = self.config.get(key).and_then(Value::as_f64);
+            configured.unwrap_or(default)
         };
         let grown = number("retry_delay_ms", 1000.0)
             * number("retry_backoff", 2.0).powi(attempt as i32 - 1);

@@ -76,6 +76,10 @@ impl SegmentRunner {
         if row.instance != *runtime.instance_id() {
             return Err(not_found());
         }
+        // Before the run is claimed: whoever drives it by now must not lose it to a late resume.
+        if row.state != RunState::Paused {
+            return Err(RunnerError::SnapshotConsumed(snapshot_id.to_owned()));
+        }
         let runtime = runtime.copy(|it| {
             it.run_id(snapshot.run_id.clone())
                 .instance_id(row.instance.clone())
