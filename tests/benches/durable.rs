@@ -108,7 +108,7 @@ fn floor(total: usize, rows: usize) -> f64 {
                 "INSERT INTO runs (tenant_id, run_id, instance_id, segment_id, definition, format, started_at, epoch,
                                    next_index, updated_at, state)
                  VALUES ('bench', ?1, ?1, 'chain', 'digest', 1, 0, 1, 0, 0, 'running')",
-                [run],
+                [run.to_string()],
             )
             .expect("a run is created");
     }

@@ -27,7 +27,7 @@ impl StepHandler for Pass {
 
 /// A catalog with one more type, `pass`.
 pub(crate) fn catalog() -> StepCatalog {
-    let mut catalog = StepCatalog::with_builtins();
+    let catalog = StepCatalog::with_builtins();
     catalog.register(
         StepTypeMetadata::new("pass", "Pass", StepCategory::Utility),
         Some(Arc::new(Pass)),
