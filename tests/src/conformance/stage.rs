@@ -65,7 +65,7 @@ impl Stage {
         ));
         let tenant: TenantId = "default".parse().map_err(text)?;
         let script = Arc::new(Script::new(case, clock.clone(), Arc::clone(&people)));
-        let segment = SegmentDefinition::from_json(&file.segment_of(case).to_string())
+        let segment = SegmentDefinition::from_json(file.segment_of(case).to_string())
             .map_err(|faults| faults.first().map(text).unwrap_or_default())?;
         let catalog = script.catalog(&case_types(file, case), &segment);
         let surroundings = Surroundings::of(case, &tenant).await?;
@@ -472,6 +472,10 @@ fn fail() {
     panic!("this callback fails");
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the shape that `map_err` wants"
+)]
 fn text(error: impl ToString) -> String {
     error.to_string()
 }

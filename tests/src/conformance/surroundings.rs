@@ -217,11 +217,26 @@ impl Client for Service {
         let reply = self.0.reply(json!({
             "method": method.as_str(), "path": path, "body": body, "query": query, "key": key,
         }));
-        if reply.get("fail").is_some() {
-            let after = Duration::from_secs(30);
-            let sent = Sent::Maybe;
-            return Err(EgressError::Timeout { after, sent });
+        match reply["fail"].as_str() {
+            None => {}
+            Some("connect") => {
+                let detail = "as the case says".to_owned();
+                return Err(EgressError::Connect { detail });
+            }
+            Some(_) => {
+                let after = Duration::from_secs(30);
+                let sent = Sent::Maybe;
+                return Err(EgressError::Timeout { after, sent });
+            }
         }
+        let headers = reply["headers"].as_object().into_iter().flatten();
+        let headers: Vec<(String, String)> = headers
+            .filter_map(|(name, value)| {
+                Some((name.to_ascii_lowercase(), value.as_str()?.to_owned()))
+            })
+            .collect();
+        let retry_after = headers.iter().find(|(name, _)| name == "retry-after");
+        let retry_after = retry_after.and_then(|(_, seconds)| seconds.parse().ok());
         let body = match &reply["body"] {
             Value::String(text) => text.clone(),
             body => body.to_string(),
@@ -231,8 +246,9 @@ impl Client for Service {
             .and_then(|status| status.try_into().ok());
         Ok(ClientResponse {
             status: status.unwrap_or(200),
+            headers,
             body: body.into_bytes(),
-            ..ClientResponse::default()
+            retry_after: retry_after.map(Duration::from_secs),
         })
     }
 }
