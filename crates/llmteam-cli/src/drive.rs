@@ -72,7 +72,12 @@ async fn until_it_stops(
         let handle = match begin {
             Begin::Start(new) => session.runner.start(&new.0, runtime, new.1, config).await?,
             Begin::Recover => session.runner.recover(run, runtime, config).await?,
-            Begin::Resume(snapshot) => session.runner.resume(&snapshot, runtime, None).await?,
+            Begin::Resume(snapshot) => {
+                session
+                    .runner
+                    .resume(&snapshot, runtime, Some(config))
+                    .await?
+            }
         };
         let round = async {
             let result = handle.join().await?;

@@ -1,6 +1,7 @@
 //! `llmteam resume`
 
 use llmteam::canvas::machine::RunSettings;
+use llmteam::canvas::runner::RunnerError;
 use llmteam::persistence::{RunRow, RunState};
 
 use crate::args::{Printing, Resume};
@@ -21,6 +22,13 @@ pub(super) async fn go_on(
     row: RunRow,
     printing: &Printing,
 ) -> Result<u8, CliError> {
+    if row.state.is_final() {
+        return Err(RunnerError::RunOver {
+            run_id: row.run,
+            status: row.state,
+        }
+        .into());
+    }
     let resources = session.resources().await?;
     let runtime = resources.create_runtime(
         session.tenant.clone(),

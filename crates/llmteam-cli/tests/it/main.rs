@@ -1,0 +1,7 @@
+//! Drives the real program: what it prints, what it exits with, and what survives its death.
+
+mod bad_input;
+mod examples;
+mod people;
+mod program;
+mod usage;
