@@ -139,7 +139,7 @@ impl LlmConfig {
     pub(super) fn check(&self, path: &str, faults: &mut Vec<String>) {
         match self.kind {
             LlmKind::Scripted if self.script.is_none() => {
-                faults.push(format!("`{path}`: kind `scripted` needs `script`"))
+                faults.push(format!("`{path}`: kind `scripted` needs `script`"));
             }
             LlmKind::Scripted => {}
             _ if self.model.is_none() => faults.push(format!("`{path}`: `model` is missing")),
@@ -152,7 +152,7 @@ impl HttpConfig {
     pub(super) fn check(&self, path: &str, faults: &mut Vec<String>) {
         match self.kind {
             HttpKind::Http if self.base_url.is_none() => {
-                faults.push(format!("`{path}`: `base_url` is missing"))
+                faults.push(format!("`{path}`: `base_url` is missing"));
             }
             HttpKind::Scripted if self.script.is_none() => {
                 faults.push(format!("`{path}`: kind `scripted` needs `script`"));

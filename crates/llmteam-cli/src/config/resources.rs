@@ -210,7 +210,7 @@ impl Maker<'_> {
         for (id, source) in sources {
             match source {
                 SecretSource::Env(variable) => {
-                    secrets.env = secrets.env.grant(self.tenant, id, variable)
+                    secrets.env = secrets.env.grant(self.tenant, id, variable);
                 }
                 SecretSource::File(path) => {
                     secrets.file = secrets
@@ -223,6 +223,10 @@ impl Maker<'_> {
     }
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the shape that `map_err` takes"
+)]
 fn text(error: impl ToString) -> String {
     error.to_string()
 }

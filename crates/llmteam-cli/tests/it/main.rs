@@ -1,5 +1,10 @@
 //! Drives the real program: what it prints, what it exits with, and what survives its death.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test ends where something is not as expected"
+)]
+
 mod bad_input;
 mod crash;
 mod examples;
