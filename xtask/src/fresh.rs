@@ -17,8 +17,8 @@ pub(crate) fn run_all() -> Result<()> {
     let readme = clone.join("README.md");
     let text = fs::read_to_string(&readme).map_err(at(&readme))?;
     let result = ["run", "test"].iter().try_for_each(|what| {
-        let commands = block(&text, what)?;
-        println!("{}", commands.trim_end());
+        let commands = block(&text, what)?.trim_end();
+        println!("{commands}");
         let watch = Stopwatch::start();
         let mut bash = program("bash");
         bash.args(["-euo", "pipefail", "-c", commands])
