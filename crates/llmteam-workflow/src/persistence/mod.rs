@@ -13,7 +13,7 @@ mod snapshot;
 
 pub use self::{
     error::{JournalError, SnapshotError},
-    journal::{Journal, JournalEntry, JournalVersion, MemoryJournal},
+    journal::{BoundStart, Journal, JournalEntry, JournalVersion, MemoryJournal, StartKey},
     lease::{Lease, Owner},
     run::{NewRun, RunFilter, RunRow, RunState, RunUpdate, UnknownRunState},
     snapshot::{

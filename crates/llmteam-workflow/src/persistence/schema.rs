@@ -8,6 +8,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "0002_snapshots",
         include_str!("migrations/0002_snapshots.sql"),
     ),
+    (
+        "0003_start_keys",
+        include_str!("migrations/0003_start_keys.sql"),
+    ),
 ];
 
 /// Makes the tables that are not there.

@@ -19,6 +19,17 @@ pub enum RunnerError {
     /// The run id is taken.
     #[error("run `{0}` exists already")]
     RunAlreadyExists(RunId),
+    /// The start's key is bound to a run that began with another input.
+    #[error("key `{key}` has started run `{run_id}` with another input")]
+    KeyConflict {
+        /// The key.
+        key: String,
+        /// The run that it started.
+        run_id: RunId,
+    },
+    /// A start's key is empty or longer than 255 bytes.
+    #[error("a start's key has 1 to 255 bytes")]
+    InvalidKey,
     /// The run input is not a JSON object.
     #[error("the run input must be a JSON object")]
     InputNotObject,

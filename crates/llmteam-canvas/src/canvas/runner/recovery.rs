@@ -375,7 +375,7 @@ impl SegmentRunner {
         Ok(self.journal()?.run(tenant, run_id).await?)
     }
 
-    fn journal(&self) -> Result<&Arc<dyn Journal>, RunnerError> {
+    pub(super) fn journal(&self) -> Result<&Arc<dyn Journal>, RunnerError> {
         self.0.journal.as_ref().ok_or_else(|| {
             RunnerError::StoreUnavailable(JournalError::Unavailable(
                 "the runner keeps no journal".to_owned(),

@@ -346,3 +346,43 @@ async fn a_segment_has_its_time() {
     assert_eq!(result.duration_ms, 300_000);
     assert!(result.error.unwrap().error_message.contains("timed out"));
 }
+
+//
+#[tokio::test(start_paused = true)]
+async fn a_key_starts_one_run() {
+    let clock = clock();
+    let journal: Arc<MemoryJournal> = Arc::default();
+    let runner = runner(&clock, &journal, acting(|call, _| Ok(json!(call))));
+    let prepared = runner.prepare(&chain(&["act"])).unwrap();
+    let start = |key: &'static str, run: &'static str, input: Value| {
+        let (runner, prepared, runtime) = (&runner, &prepared, runtime(&clock, run));
+        async move {
+            runner
+                .start_once(key, prepared, runtime, input, RunConfig::default())
+                .await
+        }
+    };
+    let Ok(StartedOnce::Started(first)) = start("k", "a", json!({"n": 1})).await else {
+        panic!("not started")
+    };
+    first.join().await.unwrap();
+    let Ok(StartedOnce::Known(row)) = start("k", "b", json!({"n": 1})).await else {
+        panic!("started twice")
+    };
+    assert_eq!(
+        (row.run.as_str(), row.state),
+        ("a", SegmentStatus::Completed)
+    );
+    let conflict = start("k", "c", json!({"n": 2})).await;
+    assert!(
+        matches!(conflict, Err(RunnerError::KeyConflict { run_id, .. }) if run_id.as_str() == "a")
+    );
+    assert!(matches!(
+        start("other", "d", json!({"n": 2})).await,
+        Ok(StartedOnce::Started(_))
+    ));
+    assert!(matches!(
+        start("", "e", json!({})).await,
+        Err(RunnerError::InvalidKey)
+    ));
+}

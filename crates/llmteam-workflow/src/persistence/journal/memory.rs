@@ -7,9 +7,12 @@ use std::{
 };
 
 use async_trait::async_trait;
-use llmteam_security::id::{RunId, TenantId};
+use llmteam_security::{
+    clock::Timestamp,
+    id::{RunId, SegmentId, TenantId},
+};
 
-use super::{Journal, JournalEntry, JournalVersion, check_batch};
+use super::{BoundStart, Journal, JournalEntry, JournalVersion, StartKey, check_batch};
 use crate::persistence::{
     error::JournalError,
     lease::{Lease, Owner},
@@ -28,6 +31,7 @@ struct Tables {
     /// By key: in the order of their creation.
     runs: BTreeMap<i64, Run>,
     definitions: HashMap<(TenantId, String), String>,
+    starts: HashMap<(TenantId, SegmentId, String), (BoundStart, Timestamp)>,
 }
 
 struct Run {
@@ -209,6 +213,26 @@ impl Journal for MemoryJournal {
             .entry(key)
             .or_insert_with(|| body.to_owned());
         Ok(())
+    }
+
+    async fn bind_start(&self, start: &StartKey) -> Result<BoundStart, JournalError> {
+        let key = (
+            start.tenant.clone(),
+            start.segment.clone(),
+            start.key.clone(),
+        );
+        let starts = &mut self.lock().starts;
+        let free = starts.get(&key).is_none_or(|(_, until)| *until <= start.at);
+        if free {
+            let bound = BoundStart {
+                run: start.run.clone(),
+                input_hash: start.input_hash.clone(),
+            };
+            starts.insert(key, (bound.clone(), start.until));
+            return Ok(bound);
+        }
+        let (bound, _) = &starts[&key];
+        Ok(bound.clone())
     }
 
     async fn definition(

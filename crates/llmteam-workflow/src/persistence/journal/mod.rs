@@ -12,6 +12,7 @@ mod interleavings;
 mod memory;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+mod start_key;
 mod version;
 
 use async_trait::async_trait;
@@ -19,7 +20,12 @@ use llmteam_security::id::{RunId, TenantId};
 
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::SqliteJournal;
-pub use self::{entry::JournalEntry, memory::MemoryJournal, version::JournalVersion};
+pub use self::{
+    entry::JournalEntry,
+    memory::MemoryJournal,
+    start_key::{BoundStart, StartKey},
+    version::JournalVersion,
+};
 use super::{
     error::JournalError,
     lease::{Lease, Owner},
@@ -90,6 +96,10 @@ pub trait Journal: Send + Sync {
         hash: &str,
         body: &str,
     ) -> Result<(), JournalError>;
+
+    /// Binds a start's key to its run, unless it is bound: then nothing changes. What the key is bound to
+    /// afterwards. Of several that bind one key at once, one wins. Durable when it returns.
+    async fn bind_start(&self, start: &StartKey) -> Result<BoundStart, JournalError>;
 
     /// The definition with this content hash.
     async fn definition(

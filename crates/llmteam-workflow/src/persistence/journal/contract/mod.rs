@@ -38,6 +38,7 @@ pub(super) async fn check(open: impl AsyncFn() -> Two) {
     writing::what_is_not_text_is_refused(open().await).await;
     rows::runs_are_listed_newest_first(open().await).await;
     rows::the_first_definition_stays(open().await).await;
+    rows::a_start_key_is_bound_once(open().await).await;
     writing::many_runs_at_once(open().await).await;
 }
 

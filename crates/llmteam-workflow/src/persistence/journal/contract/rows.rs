@@ -1,5 +1,6 @@
 //! What is seen of runs and definitions.
 
+use super::super::{BoundStart, StartKey};
 use super::*;
 
 pub(super) async fn tenants_see_nothing_of_each_other(it: Two) {
@@ -169,4 +170,29 @@ pub(super) async fn the_first_definition_stays(it: Two) {
         .unwrap();
     let kept = it.there.definition(&tenant, "hash").await.unwrap();
     assert_eq!(kept.as_deref(), Some("{\"n\":1}"));
+}
+
+//
+pub(super) async fn a_start_key_is_bound_once(it: Two) {
+    let start = |tenant: &str, run: &str, at: i64| StartKey {
+        tenant: tenant.parse().unwrap(),
+        segment: "draft".parse().unwrap(),
+        key: "order-7".to_owned(),
+        run: run.parse().unwrap(),
+        input_hash: format!("hash of {run}"),
+        at: Timestamp::from_micros(at),
+        until: Timestamp::from_micros(at + 100),
+    };
+    let bound = |run: &str| BoundStart {
+        run: run.parse().unwrap(),
+        input_hash: format!("hash of {run}"),
+    };
+    let first = it.here.bind_start(&start("acme", "first", 0)).await;
+    assert_eq!(first.unwrap(), bound("first"));
+    let again = it.there.bind_start(&start("acme", "second", 99)).await;
+    assert_eq!(again.unwrap(), bound("first"));
+    let other = it.there.bind_start(&start("other", "second", 99)).await;
+    assert_eq!(other.unwrap(), bound("second"));
+    let later = it.here.bind_start(&start("acme", "third", 100)).await;
+    assert_eq!(later.unwrap(), bound("third"));
 }

@@ -22,7 +22,7 @@ use self::{
     statements::{Addition, Creation, signed},
     writer::{NO_KEY, Writer},
 };
-use super::{Journal, JournalEntry, check_batch};
+use super::{BoundStart, Journal, JournalEntry, StartKey, check_batch};
 use crate::persistence::{
     error::JournalError,
     lease::{Lease, Owner},
@@ -236,6 +236,40 @@ impl Journal for SqliteJournal {
             .await
             .map_err(unavailable)?;
         Ok(())
+    }
+
+    async fn bind_start(&self, start: &StartKey) -> Result<BoundStart, JournalError> {
+        let mut writer = self.database.writer().await;
+        let mut transaction = writer.begin().await.map_err(unavailable)?;
+        let row = sqlx::query(
+            "INSERT INTO start_keys (tenant_id, segment_id, start_key, run_id, input_hash, until)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT DO UPDATE SET
+               run_id     = CASE WHEN until <= ?7 THEN excluded.run_id     ELSE run_id END,
+               input_hash = CASE WHEN until <= ?7 THEN excluded.input_hash ELSE input_hash END,
+               until      = CASE WHEN until <= ?7 THEN excluded.until      ELSE until END
+             RETURNING run_id, input_hash",
+        )
+        .bind(start.tenant.as_str())
+        .bind(start.segment.as_str())
+        .bind(&start.key)
+        .bind(start.run.as_str())
+        .bind(&start.input_hash)
+        .bind(start.until.as_micros())
+        .bind(start.at.as_micros())
+        .fetch_one(&mut *transaction)
+        .await
+        .map_err(unavailable)?;
+        let (run, input_hash): (String, String) = (
+            row.try_get(0).map_err(unavailable)?,
+            row.try_get(1).map_err(unavailable)?,
+        );
+        transaction.commit().await.map_err(unavailable)?;
+        let run = run.parse().map_err(|_| JournalError::Corrupt {
+            run: start.run.clone(),
+            reason: "a start key is bound to what is no run id".to_owned(),
+        })?;
+        Ok(BoundStart { run, input_hash })
     }
 
     async fn definition(
