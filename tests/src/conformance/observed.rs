@@ -1,6 +1,7 @@
 //! What was seen of a run, whatever ran it.
 
 use crate::oracle;
+use llmteam_canvas::events::WorktrailEvent;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -28,6 +29,24 @@ impl Seen {
         match &self.step {
             Some(step) => format!("{}:{step}", self.kind),
             None => self.kind.clone(),
+        }
+    }
+}
+
+impl From<&WorktrailEvent> for Seen {
+    fn from(event: &WorktrailEvent) -> Self {
+        let mut payload = event.payload.clone();
+        if let Some(error) = &event.error {
+            let told = serde_json::to_value(error).unwrap_or_default();
+            payload.insert("error".to_owned(), told);
+        }
+        Self {
+            kind: event.event_type.to_string(),
+            step: event.step_id.as_ref().map(ToString::to_string),
+            payload: Value::Object(payload),
+            id: Some(event.event_id.to_string()),
+            parent: event.parent_event_id.as_ref().map(ToString::to_string),
+            timestamp: Some(event.timestamp.to_string()),
         }
     }
 }

@@ -368,7 +368,11 @@ impl Stage {
             .clone()
             .ok_or("there is no event stream")?;
         let events = stream.get_history(&self.tenant, &self.run_id).await;
-        let events: Vec<Seen> = events.map_err(text)?.iter().map(|it| seen(it)).collect();
+        let events: Vec<Seen> = events
+            .map_err(text)?
+            .iter()
+            .map(|it| Seen::from(&**it))
+            .collect();
         let run = self.present().run.take();
         if let Some(run) = run {
             let mut joined = run.join().await.map_err(text)?;
@@ -437,7 +441,7 @@ impl Stage {
                 stored.to_string(),
             );
             if !collected.is_empty() {
-                let collected: Vec<Seen> = collected.iter().map(|it| seen(it)).collect();
+                let collected: Vec<Seen> = collected.iter().map(|it| Seen::from(&**it)).collect();
                 self.script.check(
                     "the collected events".to_owned(),
                     &format!("{events:?}"),
@@ -514,22 +518,6 @@ fn name_of(error: &RunnerError) -> &'static str {
         RunnerError::SnapshotConsumed(_) => "SnapshotConsumedError",
         RunnerError::SnapshotIntegrity(_) => "SnapshotIntegrityError",
         _ => "error",
-    }
-}
-
-fn seen(event: &WorktrailEvent) -> Seen {
-    let mut payload = event.payload.clone();
-    if let Some(error) = &event.error {
-        let told = serde_json::to_value(error).unwrap_or_default();
-        payload.insert("error".to_owned(), told);
-    }
-    Seen {
-        kind: event.event_type.to_string(),
-        step: event.step_id.as_ref().map(ToString::to_string),
-        payload: Value::Object(payload),
-        id: Some(event.event_id.to_string()),
-        parent: event.parent_event_id.as_ref().map(ToString::to_string),
-        timestamp: Some(event.timestamp.to_string()),
     }
 }
 

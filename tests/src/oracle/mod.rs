@@ -15,6 +15,7 @@ mod run;
 mod schedule;
 mod segment;
 
+pub use people::outcome as answer_outcome;
 pub use random::scenario as random_scenario;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;

@@ -4,11 +4,7 @@ use serde_json::{Map, Value, json};
 
 /// The output of a human task for an answer, or `None` when the answer is refused to the responder.
 #[must_use]
-pub(super) fn outcome(
-    config: &Map<String, Value>,
-    subject: &Value,
-    answer: &Value,
-) -> Option<Value> {
+pub fn outcome(config: &Map<String, Value>, subject: &Value, answer: &Value) -> Option<Value> {
     if !accepted(config, answer) {
         return None;
     }

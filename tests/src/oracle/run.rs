@@ -112,6 +112,8 @@ pub(super) struct Run<'a> {
     pub(super) paused_ms: u64,
     pub(super) status: &'static str,
     pub(super) pausing: bool,
+    /// Resumed, and what happened during the pause is being applied: nothing starts yet.
+    pub(super) held: bool,
     pub(super) steps: Vec<StepState>,
     pub(super) edges: Vec<EdgeState>,
     pub(super) loop_states: Vec<LoopState>,
@@ -169,6 +171,7 @@ impl<'a> Run<'a> {
             paused_ms: 0,
             status: "running",
             pausing: false,
+            held: false,
             steps: vec![step; segment.steps.len()],
             edges: vec![edge; segment.edges.len()],
             loop_states: vec![
@@ -278,7 +281,7 @@ impl<'a> Run<'a> {
 
     /// Starts whatever may start; a step kept across a pause goes on without step.started.
     pub(super) fn start_steps(&mut self) {
-        while self.running() && !self.pausing && self.unsupported.is_none() {
+        while self.running() && !self.pausing && !self.held && self.unsupported.is_none() {
             let running = self
                 .steps
                 .iter()

@@ -151,9 +151,11 @@ impl Run<'_> {
         self.apply_kept();
     }
 
+    /// First everything that was kept, then the starts.
     fn apply_kept(&mut self) {
         let mut kept = std::mem::take(&mut self.kept);
         kept.sort_by_key(|(step, _)| *step);
+        self.held = true;
         for (step, what) in kept {
             if self.running() && self.steps[step].phase == Phase::Suspended {
                 match what {
@@ -162,6 +164,7 @@ impl Run<'_> {
                 }
             }
         }
+        self.held = false;
         if self.running() {
             self.after_change();
         }
