@@ -8,7 +8,7 @@ use super::surroundings::{Snapshots, Surroundings, with_numbered_keys};
 use llmteam::canvas::catalog::StepCatalog;
 use llmteam::canvas::definition::SegmentDefinition;
 use llmteam::canvas::machine::RunSettings;
-use llmteam::canvas::runner::{RunConfig, RunHandle, RunnerError, SegmentRunner};
+use llmteam::canvas::runner::{RunConfig, RunHandle, RunnerError, SegmentRunner, StartedOnce};
 use llmteam::clock::{Clock, ManualClock, Timestamp, Wake};
 use llmteam::events::{EventStream, WorktrailEvent};
 use llmteam::human::{
@@ -331,8 +331,30 @@ impl Stage {
                     _ => Ok("unreadable".to_owned()),
                 }
             }
+            "run_once" => self.run_once(control).await,
             _ => Ok("unknown action".to_owned()),
         }
+    }
+
+    /// A start under a key, of a run of its own: `started`, or the run that the key has started before.
+    async fn run_once(&self, control: &Value) -> Result<String, RunnerError> {
+        let text = |key: &str| control[key].as_str().unwrap_or_default();
+        let Ok(run_id) = text("run_id").parse::<RunId>() else {
+            return Ok("unreadable".to_owned());
+        };
+        let runtime = self.runtime().copy(|it| {
+            it.instance_id(InstanceId::from(run_id.clone()))
+                .run_id(run_id)
+        });
+        let runner = self.runner();
+        let segment = runner.prepare(&self.segment)?;
+        let input = control.get("input").unwrap_or(&self.case.input).clone();
+        let config = self.config(&self.case.run)?;
+        let started = runner.start_once(text("key"), &segment, runtime, input, config);
+        Ok(match started.await? {
+            StartedOnce::Started(_) => "started".to_owned(),
+            StartedOnce::Known(row) => format!("{} {}", row.run, row.state),
+        })
     }
 
     /// Another run in the same process; the status it comes to.
@@ -514,6 +536,7 @@ fn name_of(error: &RunnerError) -> &'static str {
     match error {
         RunnerError::RunAlreadyExists(_) => "RunAlreadyExistsError",
         RunnerError::RunNotFound(_) => "RunNotFound",
+        RunnerError::KeyConflict { .. } => "KeyConflict",
         RunnerError::SnapshotNotFound(_) => "SnapshotNotFoundError",
         RunnerError::SnapshotConsumed(_) => "SnapshotConsumedError",
         RunnerError::SnapshotIntegrity(_) => "SnapshotIntegrityError",
