@@ -68,7 +68,7 @@ impl Fold<'_> {
             }
         }
         self.run.loops[at.at()].iteration = iteration;
-        self.run.steps[looped.header.at()].prepared = Some(input);
+        self.run.steps[looped.header.at()].prepared = Some(Box::new(input));
         self.make_ready(looped.header);
     }
 

@@ -71,7 +71,7 @@ impl Fold<'_> {
             self.run.counts.failed += 1;
             self.emit_failed(step, error, true, false);
             for join in &planned.absorbed_by {
-                self.run.steps[join.at()].absorbed = Some(error.clone());
+                self.run.steps[join.at()].absorbed = Some(Box::new(error.clone()));
             }
             self.kill_edges(step);
             self.settled(step);

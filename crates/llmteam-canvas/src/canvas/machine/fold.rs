@@ -8,6 +8,7 @@ use super::{
     RunMachine,
 };
 use crate::canvas::plan::StepIndex;
+use crate::events::StepEvent;
 
 impl RunMachine {
     /// Whether a record can follow. Changes nothing.
@@ -100,7 +101,7 @@ impl Fold<'_> {
                 result,
                 state,
                 answer,
-            } => self.step_ended(*step, result, state, answer.as_ref()),
+            } => self.step_ended(*step, result, state, answer.as_deref()),
             Fact::RetryDue { step } => self.next_attempt(*step),
             Fact::Intent { step, n } => self.run.steps[step.at()].intent = Some(*n),
             Fact::Asked {
@@ -118,7 +119,7 @@ impl Fold<'_> {
                 assignee,
             } => self.escalated(*step, *level, assignee),
             Fact::Emitted { step, event } => {
-                self.emit_of(*step, || Happening::Emitted(event.clone()));
+                self.emit_of(*step, || Happening::Emitted(StepEvent::clone(event)));
             }
             Fact::PauseRequested => self.drain(),
             Fact::Continued => self.go_on(),
@@ -126,7 +127,7 @@ impl Fold<'_> {
             Fact::Resumed {
                 snapshot_id,
                 settings,
-            } => self.resume(snapshot_id, settings.as_ref()),
+            } => self.resume(snapshot_id, settings.as_deref()),
             Fact::Cancelled { reason } => self.cancel_run(reason),
             Fact::TimedOut => self.time_out(),
         }

@@ -41,7 +41,7 @@ pub enum Fact {
         /// The run input.
         input: Arc<Value>,
         /// How the run is to be run.
-        settings: RunSettings,
+        settings: Box<RunSettings>,
         /// A reachable step without a handler: the run fails before anything starts.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         no_handler: Option<StepIndex>,
@@ -57,7 +57,7 @@ pub enum Fact {
         state: Map<String, Value>,
         /// The answer that ended it, if it was suspended.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        answer: Option<AnswerFact>,
+        answer: Option<Box<AnswerFact>>,
     },
     /// A retry delay is over; the next attempt begins.
     RetryDue {
@@ -100,7 +100,7 @@ pub enum Fact {
         /// The step.
         step: StepIndex,
         /// The event.
-        event: StepEvent,
+        event: Box<StepEvent>,
     },
     /// Steps are no longer started.
     PauseRequested,
@@ -118,7 +118,7 @@ pub enum Fact {
         snapshot_id: String,
         /// New settings, if the resume brought some.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        settings: Option<RunSettings>,
+        settings: Option<Box<RunSettings>>,
     },
     /// The run was cancelled.
     Cancelled {

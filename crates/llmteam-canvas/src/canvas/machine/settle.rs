@@ -52,7 +52,7 @@ impl Fold<'_> {
             return;
         }
         if let Some(error) = self.run.steps[step.at()].absorbed.take() {
-            self.fail_run(error, Some(step));
+            self.fail_run(*error, Some(step));
             return;
         }
         self.die(step, SkipReason::BranchNotTaken);

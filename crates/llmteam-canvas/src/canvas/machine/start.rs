@@ -121,7 +121,7 @@ impl Fold<'_> {
         let planned = self.plan.step(step);
         let prepared = self.run.steps[step.at()].prepared.take();
         let repeated = prepared.is_some();
-        let input = prepared.unwrap_or_else(|| self.gather(step));
+        let input = prepared.map_or_else(|| self.gather(step), |input| *input);
         if self.run.settings.emit_data_events && !repeated {
             self.emit_consumed(step);
         }

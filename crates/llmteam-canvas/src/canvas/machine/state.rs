@@ -75,7 +75,7 @@ pub(super) struct StepState {
     /// Why it is dead, if it is.
     pub(super) dead: Option<SkipReason>,
     /// The input of the next activation, where it is known before the start.
-    pub(super) prepared: Option<StepInput>,
+    pub(super) prepared: Option<Box<StepInput>>,
     pub(super) input: Option<StepInput>,
     pub(super) output: Option<Output>,
     /// Step-local state of the present activation.
@@ -87,7 +87,7 @@ pub(super) struct StepState {
     /// Number of the `step.started` of the present activation.
     pub(super) started_event: u64,
     /// The last failure that this join absorbed.
-    pub(super) absorbed: Option<StepError>,
+    pub(super) absorbed: Option<Box<StepError>>,
 }
 
 impl StepState {

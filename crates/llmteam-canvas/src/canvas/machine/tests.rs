@@ -46,7 +46,7 @@ fn fold(machine: &mut RunMachine, out: &mut Outbox, millis: i64, fact: Fact) {
 fn started() -> Fact {
     Fact::Started {
         input: Arc::new(json!({"k": 1})),
-        settings: RunSettings::default(),
+        settings: Box::default(),
         no_handler: None,
     }
 }

@@ -114,13 +114,14 @@ impl Attempts {
         }
     }
 
-    /// Everything that has finished by now.
-    pub(super) fn take_finished(&mut self) -> Vec<Finished> {
-        let mut finished = std::mem::take(&mut self.at_once);
+    /// Hands over everything that has finished by now.
+    pub(super) fn take_finished(&mut self, mut take: impl FnMut(Finished)) {
+        self.at_once.drain(..).for_each(&mut take);
         while let Some(joined) = self.tasks.try_join_next_with_id() {
-            finished.extend(self.joined(joined));
+            if let Some(finished) = self.joined(joined) {
+                take(finished);
+            }
         }
-        finished
     }
 
     /// Waits until a future is over; never resolves when none is left.

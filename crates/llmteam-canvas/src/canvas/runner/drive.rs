@@ -44,7 +44,7 @@ pub(super) struct Driver {
     pub(super) parts: Arc<Parts>,
     pub(super) log: RunLog,
     pub(super) watch: Watch,
-    pub(super) config: RunConfig,
+    pub(super) config: Arc<RunConfig>,
     pub(super) control: mpsc::UnboundedReceiver<Control>,
     link: Arc<RunnerLink>,
     pub(super) messages: mpsc::UnboundedReceiver<StepMessage>,
@@ -60,6 +60,8 @@ pub(super) struct Driver {
     pub(super) people_acted: bool,
     /// Steps whose next attempt waits for the old future to be gone.
     blocked: HashSet<StepIndex>,
+    /// Room for what arrives in one turn.
+    arrivals: Vec<Arrival>,
     told: Option<SegmentStatus>,
     /// The snapshot that recovery snapshots of this process replace.
     pub(super) recovery_snapshot: Option<String>,
@@ -72,7 +74,7 @@ pub(super) struct Driver {
 /// What has come in from outside the scheduler.
 enum Arrival {
     Finished(Finished),
-    Human(StepIndex, HumanEvent),
+    Human(StepIndex, Box<HumanEvent>),
 }
 
 impl Arrival {
@@ -96,7 +98,7 @@ impl Driver {
         runtime: RuntimeContext,
         log: RunLog,
         watch: Watch,
-        config: RunConfig,
+        config: Arc<RunConfig>,
         control: mpsc::UnboundedReceiver<Control>,
         out: Outbox,
     ) -> Self {
@@ -119,6 +121,7 @@ impl Driver {
             used: Vec::new(),
             people_acted: false,
             blocked: HashSet::new(),
+            arrivals: Vec::new(),
             told: None,
             recovery_snapshot: None,
             since_snapshot: 0,
@@ -154,7 +157,10 @@ impl Driver {
     }
 
     /// Runs until the run ends, is paused, or waits and the caller asked for that.
-    pub(super) async fn run(mut self, place: &Entered) -> Result<SegmentResult, DriveError> {
+    pub(super) async fn run(
+        mut self: Box<Self>,
+        place: &Entered,
+    ) -> Result<SegmentResult, DriveError> {
         let outcome = self.turns(place).await;
         if outcome.is_err() {
             self.attempts.drop_all();
@@ -401,7 +407,10 @@ impl Driver {
             return Ok(());
         }
         match message {
-            StepMessage::Emit { event, .. } => self.fold(Fact::Emitted { step, event }),
+            StepMessage::Emit { event, .. } => self.fold(Fact::Emitted {
+                step,
+                event: Box::new(event),
+            }),
             StepMessage::Intent { n, recorded, .. } => {
                 self.recorded.push(recorded);
                 self.fold(Fact::Intent { step, n })
@@ -419,22 +428,25 @@ impl Driver {
 
     /// Folds every completion and answer that has arrived, in declaration order. True: there were some.
     async fn collect(&mut self) -> Result<bool, DriveError> {
-        let finished = self.attempts.take_finished();
-        let mut arrivals: Vec<Arrival> = finished.into_iter().map(Arrival::Finished).collect();
+        let mut arrivals = std::mem::take(&mut self.arrivals);
+        self.attempts
+            .take_finished(|it| arrivals.push(Arrival::Finished(it)));
         self.unblock().await;
         self.poll_people(&mut arrivals).await?;
         if arrivals.is_empty() {
+            self.arrivals = arrivals;
             return self.release_hold();
         }
         // A step's events came before its result; what arrived in between is taken in first.
         self.listen()?;
         arrivals.sort_by_key(Arrival::step);
-        for arrival in arrivals {
+        for arrival in arrivals.drain(..) {
             match arrival {
                 Arrival::Finished(it) => self.finished(it).await?,
                 Arrival::Human(step, event) => self.human(step, &event)?,
             }
         }
+        self.arrivals = arrivals;
         self.release_hold()?;
         Ok(true)
     }
@@ -450,6 +462,9 @@ impl Driver {
 
     /// Starts the attempts whose predecessor is gone by now.
     async fn unblock(&mut self) {
+        if self.blocked.is_empty() {
+            return;
+        }
         let free: Vec<StepIndex> = self
             .blocked
             .iter()
@@ -515,7 +530,7 @@ impl Driver {
             step,
             result,
             state,
-            answer,
+            answer: answer.map(Box::new),
         })
     }
 
@@ -536,7 +551,7 @@ impl Driver {
                         .machine
                         .step_of_request(event.outcome.request_id().as_str())
                     {
-                        Some(step) => arrivals.push(Arrival::Human(step, event)),
+                        Some(step) => arrivals.push(Arrival::Human(step, Box::new(event))),
                         None => self.used.push(event.id),
                     }
                 }

@@ -220,7 +220,7 @@ impl SegmentRunner {
         let mut machine = RunMachine::new(Arc::clone(segment.plan()), Arc::new(identity));
         let fact = Fact::Started {
             input,
-            settings: config.settings.clone(),
+            settings: Box::new(config.settings.clone()),
             no_handler: segment.step_without_handler(),
         };
         let record = machine.record(fact, self.0.clock.now());
@@ -230,11 +230,12 @@ impl SegmentRunner {
         };
         machine.apply(&record, &mut out)?;
         let log = self.open_log(segment, &machine, &record).await?;
+        let config = Arc::new(config);
         let watch = Watch::new(
             &machine,
             self.0.events.clone(),
             runtime.clone(),
-            config.clone(),
+            Arc::clone(&config),
         );
         let driver = Driver::new(
             &self.0,
@@ -247,7 +248,10 @@ impl SegmentRunner {
             control,
             out,
         );
-        Ok(Begun { driver, entered })
+        Ok(Begun {
+            driver: Box::new(driver),
+            entered,
+        })
     }
 
     /// Creates the run in the journal with its first record.
@@ -332,7 +336,7 @@ fn identity_of(segment: &PreparedSegment, runtime: &RuntimeContext) -> RunIdenti
 
 /// A run whose journal is open and that nothing drives yet.
 struct Begun {
-    driver: Driver,
+    driver: Box<Driver>,
     entered: Entered,
 }
 

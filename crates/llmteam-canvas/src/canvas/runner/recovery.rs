@@ -84,7 +84,7 @@ impl SegmentRunner {
             it.run_id(snapshot.run_id.clone())
                 .instance_id(row.instance.clone())
         });
-        let settings = config.as_ref().map(|it| it.settings.clone());
+        let settings = config.as_ref().map(|it| Box::new(it.settings.clone()));
         let used = || RunnerError::SnapshotConsumed(snapshot_id.to_owned());
         let of_crash = snapshot.snapshot_type == SnapshotType::Auto;
         let begun = self
@@ -155,11 +155,12 @@ impl SegmentRunner {
         let journal = self.journal()?;
         let log = RunLog::of(Arc::clone(journal), lease, records);
         let phase = machine.phase().clone();
+        let config = Arc::new(config);
         let mut watch = Watch::new(
             &machine,
             self.0.events.clone(),
             runtime.clone(),
-            config.clone(),
+            Arc::clone(&config),
         );
         watch.remember(&mut past.events).await;
         let out = Outbox {
@@ -173,7 +174,10 @@ impl SegmentRunner {
             driver.give_up().await;
             return Err(error);
         }
-        Ok(Begun { driver, entered })
+        Ok(Begun {
+            driver: Box::new(driver),
+            entered,
+        })
     }
 
     /// Reads a run back and becomes its owner.

@@ -157,7 +157,7 @@ impl Driver {
                 () = self.attempts.wait_for_one() => {}
                 () = self.parts.clock.sleep_until(deadline, Wake::Timer) => {}
             }
-            self.attempts.take_finished();
+            self.attempts.take_finished(drop);
         }
     }
 }

@@ -1,21 +1,28 @@
 //! Who looks at a run: event stream, hooks, callbacks, and the result's own copy.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use futures_util::FutureExt;
 
+use llmteam_security::id::SegmentId;
+
 use super::RunConfig;
 use crate::canvas::machine::{Happening, RunEvent, RunMachine};
+use crate::canvas::plan::ExecutionPlan;
 use crate::events::{ErrorInfo, EventSource, EventStream, Projection, WorktrailEvent};
 use crate::runtime::RuntimeContext;
 
 /// Draws events and hands them on. Nothing that goes wrong here changes the run (E-02, X-68).
 pub(super) struct Watch {
-    projection: Projection,
+    /// Made for the first event: most runs of a library user have nobody looking.
+    projection: OnceLock<Projection>,
+    correlation_id: Option<Arc<str>>,
+    plan: Arc<ExecutionPlan>,
+    segment_id: SegmentId,
     stream: Option<EventStream>,
     runtime: RuntimeContext,
-    config: RunConfig,
+    config: Arc<RunConfig>,
     collected: Vec<Arc<WorktrailEvent>>,
 }
 
@@ -24,22 +31,30 @@ impl Watch {
         machine: &RunMachine,
         stream: Option<EventStream>,
         runtime: RuntimeContext,
-        config: RunConfig,
+        config: Arc<RunConfig>,
     ) -> Self {
         let correlation_id = machine.settings().correlation_id.as_deref().map(Arc::from);
-        let source = EventSource::new(
-            &runtime,
-            machine.identity().segment_id.clone(),
-            correlation_id,
-        );
-        let projection = Projection::new(Arc::clone(machine.plan()), source);
         Self {
-            projection,
+            projection: OnceLock::new(),
+            correlation_id,
+            plan: Arc::clone(machine.plan()),
+            segment_id: machine.identity().segment_id.clone(),
             stream,
             runtime,
             config,
             collected: Vec::new(),
         }
+    }
+
+    fn projection(&self) -> &Projection {
+        self.projection.get_or_init(|| {
+            let source = EventSource::new(
+                &self.runtime,
+                self.segment_id.clone(),
+                self.correlation_id.clone(),
+            );
+            Projection::new(Arc::clone(&self.plan), source)
+        })
     }
 
     /// Takes in what happened before this process had the run: for the stream's history and the result,
@@ -50,7 +65,7 @@ impl Watch {
             None => 0,
         };
         for event in events.drain(..) {
-            let drawn = Arc::new(self.projection.draw(&event));
+            let drawn = Arc::new(self.projection().draw(&event));
             if let Some(stream) = self.stream.as_ref().filter(|_| event.number > told) {
                 stream.publish(Arc::clone(&drawn));
             }
@@ -63,7 +78,7 @@ impl Watch {
     /// Publishes what happened, in order.
     pub(super) async fn publish(&mut self, machine: &RunMachine, events: &mut Vec<RunEvent>) {
         for event in events.drain(..) {
-            let drawn = Arc::new(self.projection.draw(&event));
+            let drawn = Arc::new(self.projection().draw(&event));
             if let Some(stream) = &self.stream {
                 stream.publish(Arc::clone(&drawn));
             }
