@@ -118,7 +118,7 @@ impl Simulation<'_> {
         let no_handler = self.prepared.step_without_handler();
         self.fold(Fact::Started {
             input,
-            settings,
+            settings: Box::new(settings),
             no_handler,
         })?;
         let mut controls = self.scenario.control.clone();
@@ -361,7 +361,7 @@ impl Simulation<'_> {
             step,
             result,
             state: Map::new(),
-            answer: Some(answer),
+            answer: Some(Box::new(answer)),
         })
     }
 
