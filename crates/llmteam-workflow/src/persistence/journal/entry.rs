@@ -2,10 +2,9 @@
 
 use std::borrow::Cow;
 
-use llmteam_security::{
-    clock::Timestamp,
-    id::{RunId, StepId, TenantId},
-};
+#[cfg(feature = "sqlite")]
+use llmteam_security::id::{RunId, TenantId};
+use llmteam_security::{clock::Timestamp, id::StepId};
 
 /// One thing that happened to a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +21,7 @@ pub struct JournalEntry {
     pub body: Vec<u8>,
 }
 
+#[cfg(feature = "sqlite")]
 impl JournalEntry {
     /// CRC-32 over the whole entry and whose it is, so that a row which changed, or moved to another run or
     /// another place, does not fit. Every text is preceded by its length; numbers are big-endian.
@@ -49,7 +49,7 @@ impl JournalEntry {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "sqlite"))]
 mod tests {
     use super::*;
 
