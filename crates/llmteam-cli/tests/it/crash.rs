@@ -175,7 +175,7 @@ fn run_with_kills(place: &Place, server: &Server, calm: &Calm, hits: &mut Hits) 
     assert_eq!(place.call(&["tasks", "list"]).exits(0).out, "[]\n");
 }
 
-// covers, E-06
+//
 #[test]
 fn a_killed_run_goes_on_where_it_was() {
     let server = Server::start(ANSWERS_AFTER);
