@@ -60,7 +60,7 @@ impl EgressPolicy {
     }
 
     /// Whether `url` may be asked, as far as its text tells: scheme, credentials, port, a literal address
-    /// in any spelling. A name is looked up later, see [`Self::check_lookup`].
+    /// in any spelling. A name is looked up later and checked when it is resolved.
     pub fn check_url(&self, url: &Url) -> Result<(), EgressError> {
         let origin = Origin::of(url)?;
         if self.named.contains(&origin) {
