@@ -67,7 +67,7 @@ fn refused(name: &str, why: &str) -> EgressError {
 mod tests {
     use super::*;
 
-    /// `trust.md` 5, row 58.
+    /// What attackers put into headers.
     #[test]
     fn framing_routing_and_control_characters_are_refused() {
         for (name, value) in [

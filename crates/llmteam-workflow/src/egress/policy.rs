@@ -172,7 +172,7 @@ mod tests {
         policy.check_url(&parse_url(url)?)
     }
 
-    /// `trust.md` 5, rows 49 to 51, 53, 54: what the text of an address already tells.
+    /// What the text of an address already tells.
     #[test]
     fn literals_schemes_ports_and_tricks_are_refused() {
         let policy = EgressPolicy::public().and_plain_http();
@@ -258,7 +258,7 @@ mod tests {
         }
     }
 
-    /// `trust.md` 5, row 52: one bad answer among good ones is enough.
+    /// One bad answer among good ones is enough.
     #[test]
     fn all_answers_of_a_lookup_must_be_public() {
         let policy = EgressPolicy::public();

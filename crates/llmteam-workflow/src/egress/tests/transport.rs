@@ -1,4 +1,4 @@
-//! The rules of every call: `trust.md` 5, rows 49 to 59.
+//! The rules that every call is held to.
 
 use std::{
     io::{self, Write},

@@ -138,7 +138,7 @@ fn nesting_is_refused_beyond_its_limits_and_works_within() {
     });
 }
 
-// The attacks of the catalogue in docs/spec/trust.md: an expression has no way out.
+// What attackers try: an expression has no way out.
 #[test]
 fn attacks_are_refused() {
     for text in [
