@@ -7,7 +7,7 @@ pub mod id;
 pub mod kv;
 pub mod principal;
 pub mod secret;
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub mod sql;
 
 pub use crate::{

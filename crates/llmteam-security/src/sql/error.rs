@@ -2,11 +2,15 @@
 
 use std::path::PathBuf;
 
+use crate::kv::KvError;
+
 /// A failure of the database.
 #[derive(Debug, thiserror::Error)]
 pub enum SqlError {
     /// The text does not name a database.
-    #[error("`{0}` is not a database address; write `sqlite:FILE` or `sqlite::memory:`")]
+    #[error(
+        "`{0}` is not a database address; write `sqlite:FILE`, `sqlite::memory:` or `postgres://USER@HOST/DATABASE`"
+    )]
     Address(String),
     /// The file cannot be created or read, or is not a database.
     #[error("database `{path}` cannot be opened: {reason}")]
@@ -44,6 +48,20 @@ pub enum SqlError {
         /// What the database said.
         source: sqlx::Error,
     },
+    /// The tables a program needs are not there yet, and the role it has may not make them.
+    #[error(
+        "the tables of `{crate_name}` lack migration `{version}`; let the owner migrate the database first"
+    )]
+    MissingMigration {
+        /// Whose tables.
+        crate_name: &'static str,
+        /// The first version that is missing.
+        version: &'static str,
+    },
+    /// The server, the role or a table would not keep tenants apart.
+    #[cfg(feature = "postgres")]
+    #[error("the database does not keep tenants apart: {0}")]
+    Unsafe(#[from] super::postgres::UnsafeDatabase),
     /// A statement failed.
     #[error("the database failed: {0}")]
     Failed(#[from] sqlx::Error),
@@ -61,4 +79,16 @@ pub(super) fn is_unique_violation(error: &sqlx::Error) -> bool {
     error
         .as_database_error()
         .is_some_and(sqlx::error::DatabaseError::is_unique_violation)
+}
+
+impl From<SqlError> for KvError {
+    fn from(error: SqlError) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
+impl From<sqlx::Error> for KvError {
+    fn from(error: sqlx::Error) -> Self {
+        SqlError::from(error).into()
+    }
 }

@@ -1,15 +1,21 @@
-//! The embedded SQL database that all stores of a process share, and how each crate's tables come to be.
+//! The SQL databases that all stores of a process share, and how each crate's tables come to be.
 //!
-//! Invariant: all writing goes through one connection, so a transaction never loses to another of the same
-//! process, and what is committed is on disk. Apart from the key-value store's, this module knows no table.
+//! Invariant: the migrations a database has are a prefix of those the program holds, text for text. Files have
+//! the same names for both engines. Apart from the key-value stores', this module knows no table.
 
 mod error;
-mod kv;
-mod migrate;
-mod pool;
+mod history;
+#[cfg(feature = "postgres")]
+pub mod postgres;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
 
-pub use self::{
-    error::SqlError,
-    kv::SqliteKeyValueStore,
-    pool::{SqliteDatabase, SqliteReader, SqliteTransaction, SqliteWriter},
+pub use self::error::SqlError;
+#[cfg(feature = "postgres")]
+pub use self::postgres::{
+    PostgresDatabase, PostgresOwner, PostgresTransaction, TenantTransaction, UnsafeDatabase,
+};
+#[cfg(feature = "sqlite")]
+pub use self::sqlite::{
+    SqliteDatabase, SqliteKeyValueStore, SqliteReader, SqliteTransaction, SqliteWriter,
 };

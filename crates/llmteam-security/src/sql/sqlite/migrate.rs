@@ -1,12 +1,10 @@
-//! Brings one crate's tables to the version this program knows.
+//! Brings one crate's tables in SQLite to the version this program knows.
 //!
-//! Invariant: the applied migrations are a prefix of the list a program holds, text for text; otherwise the
-//! program is older than the file, or somebody changed history, and it refuses to touch anything.
+//! Invariant: all missing migrations are applied, or none.
 
-use sha2::{Digest, Sha256};
-use sqlx::{AssertSqlSafe, Row, SqliteConnection};
+use sqlx::{AssertSqlSafe, SqliteConnection};
 
-use super::error::SqlError;
+use crate::sql::{error::SqlError, history};
 
 /// Applies what is missing, inside the transaction the caller has begun.
 pub(super) async fn apply(
@@ -14,10 +12,7 @@ pub(super) async fn apply(
     crate_name: &'static str,
     migrations: &[(&'static str, &'static str)],
 ) -> Result<(), SqlError> {
-    let table = format!(
-        "\"migrations_{}\"",
-        crate_name.replace(|c: char| !c.is_ascii_alphanumeric(), "_")
-    );
+    let table = history::table(crate_name);
     // The table's name comes from the program's own text, never from data.
     let create = format!(
         "CREATE TABLE IF NOT EXISTS {table} (position INTEGER PRIMARY KEY, version TEXT NOT NULL UNIQUE, digest TEXT NOT NULL) STRICT"
@@ -26,35 +21,13 @@ pub(super) async fn apply(
         .execute(&mut *connection)
         .await?;
     let select = format!("SELECT version, digest FROM {table} ORDER BY position");
-    let applied = sqlx::query(AssertSqlSafe(select))
+    let rows = sqlx::query_as(AssertSqlSafe(select))
         .fetch_all(&mut *connection)
         .await?;
-
-    for (row, known) in applied
-        .iter()
-        .zip(migrations.iter().map(Some).chain(std::iter::repeat(None)))
-    {
-        let version: String = row.try_get("version")?;
-        match known {
-            Some((expected, sql)) if *expected == version => {
-                if row.try_get::<String, _>("digest")? != digest(sql) {
-                    return Err(SqlError::ChangedMigration {
-                        crate_name,
-                        version,
-                    });
-                }
-            }
-            _ => {
-                return Err(SqlError::NewerSchema {
-                    crate_name,
-                    version,
-                });
-            }
-        }
-    }
+    let applied = history::applied(crate_name, &rows, migrations)?;
 
     let insert = format!("INSERT INTO {table} (position, version, digest) VALUES (?, ?, ?)");
-    for (position, (version, sql)) in (1i64..).zip(migrations).skip(applied.len()) {
+    for (position, (version, sql)) in (1i64..).zip(migrations).skip(applied) {
         let failed = |source| SqlError::Migration {
             crate_name,
             version,
@@ -67,14 +40,10 @@ pub(super) async fn apply(
         let row = sqlx::query(AssertSqlSafe(insert.clone()))
             .bind(position)
             .bind(*version)
-            .bind(digest(sql));
+            .bind(history::digest(sql));
         row.execute(&mut *connection).await.map_err(failed)?;
     }
     Ok(())
-}
-
-fn digest(sql: &str) -> String {
-    data_encoding::HEXLOWER.encode(&Sha256::digest(sql.as_bytes()))
 }
 
 #[cfg(test)]

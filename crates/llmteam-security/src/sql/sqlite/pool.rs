@@ -17,7 +17,8 @@ use sqlx::{
 };
 use tokio::sync::{Mutex, MutexGuard, Semaphore, SemaphorePermit};
 
-use super::{error::SqlError, migrate};
+use super::migrate;
+use crate::sql::error::SqlError;
 
 /// A write transaction. What is not committed is rolled back when it is dropped.
 pub type SqliteTransaction<'a> = Transaction<'a, Sqlite>;

@@ -6,8 +6,11 @@
 use async_trait::async_trait;
 use serde_json::Value;
 
-use super::{SqlError, SqliteDatabase};
-use crate::kv::{KeyValueStore, KvError};
+use super::SqliteDatabase;
+use crate::{
+    kv::{KeyValueStore, KvError},
+    sql::SqlError,
+};
 
 const MIGRATIONS: &[(&str, &str)] = &[(
     "0001_key_values",
@@ -90,18 +93,6 @@ impl KeyValueStore for SqliteKeyValueStore {
                 .map_err(|_| KvError::Unavailable("a stored key is damaged".to_owned()))
         };
         keys.into_iter().map(text).collect()
-    }
-}
-
-impl From<SqlError> for KvError {
-    fn from(error: SqlError) -> Self {
-        Self::Unavailable(error.to_string())
-    }
-}
-
-impl From<sqlx::Error> for KvError {
-    fn from(error: sqlx::Error) -> Self {
-        SqlError::from(error).into()
     }
 }
 

@@ -1,0 +1,117 @@
+//! The handle by which stores reach the server.
+//!
+//! Invariant: it exists only for a role and tables that passed the check of [`super::check`], and it gives out
+//! transactions, never connections.
+
+use std::{fmt, str::FromStr};
+
+use sqlx::{
+    ConnectOptions, PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+use super::{
+    check, migrate,
+    transaction::{self, PostgresTransaction, TenantTransaction},
+};
+use crate::{id::TenantId, sql::SqlError};
+
+/// How many connections a process has at most, unless it says otherwise.
+const CONNECTIONS: u32 = 10;
+
+/// The database of a process on a Postgres server. Clones are handles to the same connections.
+#[derive(Clone)]
+pub struct PostgresDatabase {
+    pool: PgPool,
+}
+
+impl PostgresDatabase {
+    /// Connects to the server at `url` as a service role, such as `postgres://llmteam_app@db.example/llmteam`,
+    /// and refuses a server, role or table that would not keep tenants apart.
+    pub async fn connect(url: &str) -> Result<Self, SqlError> {
+        Self::connect_with(url, CONNECTIONS).await
+    }
+
+    /// As [`Self::connect`], with at most `connections` connections at once.
+    pub async fn connect_with(url: &str, connections: u32) -> Result<Self, SqlError> {
+        let database = Self::unchecked(url, connections).await?;
+        database.check().await?;
+        Ok(database)
+    }
+
+    /// Connects without the check: for tests that show what the check is for.
+    pub(super) async fn unchecked(url: &str, connections: u32) -> Result<Self, SqlError> {
+        let pool = PgPoolOptions::new()
+            .max_connections(connections.max(1))
+            .connect_with(options(url)?)
+            .await?;
+        Ok(Self { pool })
+    }
+
+    /// Checks server, role and tables again, as after a migration; the first reason to refuse is the error.
+    pub async fn check(&self) -> Result<(), SqlError> {
+        let mut connection = self.pool.acquire().await?;
+        check::check(&mut connection).await
+    }
+
+    /// Refuses a database to which `migrations` of `crate_name` have not been applied, or others have.
+    pub async fn require(
+        &self,
+        crate_name: &'static str,
+        migrations: &[(&'static str, &'static str)],
+    ) -> Result<(), SqlError> {
+        let mut connection = self.pool.acquire().await?;
+        migrate::require(&mut connection, crate_name, migrations).await
+    }
+
+    /// Begins a transaction in which row-level security shows the rows of `tenant` alone.
+    pub async fn tenant_transaction(
+        &self,
+        tenant: &TenantId,
+    ) -> Result<TenantTransaction, SqlError> {
+        TenantTransaction::begin(self.pool.begin().await?, tenant).await
+    }
+
+    /// Begins a transaction without a tenant: row-level security shows no tenant's rows.
+    pub async fn begin(&self) -> Result<PostgresTransaction, SqlError> {
+        let mut transaction = self.pool.begin().await?;
+        transaction::set_tenant(&mut transaction, "").await?;
+        Ok(transaction)
+    }
+
+    /// A transaction that sets nothing, to look at what the last one left.
+    #[cfg(test)]
+    pub(super) async fn begin_bare(&self) -> Result<PostgresTransaction, SqlError> {
+        Ok(self.pool.begin().await?)
+    }
+
+    /// Closes all connections, as soon as their transactions have ended.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+impl fmt::Debug for PostgresDatabase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Options hold the password, so only names are shown.
+        let options = self.pool.connect_options();
+        f.debug_struct("PostgresDatabase")
+            .field("host", &options.get_host())
+            .field("database", &options.get_database())
+            .field("role", &options.get_username())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The options that `url` names. Statements are not logged, since they may hold data of tenants.
+pub(super) fn options(url: &str) -> Result<PgConnectOptions, SqlError> {
+    // An address may hold a password; what is no address is not repeated.
+    if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+        return Err(SqlError::Address("***".to_owned()));
+    }
+    let options = PgConnectOptions::from_str(url)
+        .map_err(|_| SqlError::Address("postgres://***".to_owned()))?;
+    Ok(options
+        .application_name("llmteam")
+        .disable_statement_logging())
+}
