@@ -9,8 +9,8 @@ use std::{
     fmt,
     future::Future,
     str::FromStr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use async_trait::async_trait;
@@ -142,6 +142,12 @@ pub trait Clock: Send + Sync + fmt::Debug {
     /// The time now.
     fn now(&self) -> Timestamp;
 
+    /// Time since a fixed but arbitrary moment: for measuring spans. It never goes back, and setting the
+    /// machine's time does not move it.
+    fn monotonic(&self) -> Duration {
+        self.now().since(Timestamp::MIN)
+    }
+
     /// Returns when `now()` has reached `at`; at once when it already has. Safe to cancel.
     async fn sleep_until(&self, at: Timestamp, kind: Wake);
 }
@@ -178,6 +184,15 @@ impl Clock for SystemClock {
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
         Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that reads the machine's steady clock"
+    )]
+    fn monotonic(&self) -> Duration {
+        static START: OnceLock<Instant> = OnceLock::new();
+        START.get_or_init(Instant::now).elapsed()
     }
 
     #[expect(
@@ -505,6 +520,15 @@ mod tests {
         });
         clock.advance(Duration::from_micros(5)).await;
         assert_eq!(waiting.await.unwrap(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn spans_are_measured_from_one_moment() {
+        let clock = ManualClock::new(at(7));
+        let start = clock.monotonic();
+        clock.advance(Duration::from_micros(5)).await;
+        assert_eq!(clock.monotonic() - start, Duration::from_micros(5));
+        assert!(SystemClock.monotonic() <= SystemClock.monotonic());
     }
 
     #[tokio::test]

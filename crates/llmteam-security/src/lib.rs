@@ -6,6 +6,7 @@ pub mod clock;
 pub mod id;
 pub mod kv;
 pub mod principal;
+pub mod ratelimit;
 pub mod secret;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub mod sql;

@@ -1,0 +1,43 @@
+//! Durations as numbers of seconds in JSON.
+//!
+//! Invariant: a number that is no duration (negative, not finite, beyond what a duration holds) is refused.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, Serializer, de};
+
+pub(crate) fn serialize<S: Serializer>(span: &Duration, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_f64(span.as_secs_f64())
+}
+
+pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+    let seconds = f64::deserialize(from)?;
+    Duration::try_from_secs_f64(seconds)
+        .map_err(|_| de::Error::custom(format_args!("`{seconds}` is no number of seconds")))
+}
+
+/// The same for a duration that may be missing.
+pub(crate) mod optional {
+    use super::{Deserialize, Deserializer, Duration, Serializer, de};
+
+    pub(crate) fn serialize<S: Serializer>(
+        span: &Option<Duration>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        match span {
+            Some(span) => to.serialize_some(&span.as_secs_f64()),
+            None => to.serialize_none(),
+        }
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<Duration>, D::Error> {
+        let Some(seconds) = Option::<f64>::deserialize(from)? else {
+            return Ok(None);
+        };
+        Duration::try_from_secs_f64(seconds)
+            .map(Some)
+            .map_err(|_| de::Error::custom(format_args!("`{seconds}` is no number of seconds")))
+    }
+}
