@@ -71,19 +71,19 @@ fn what_makes_no_sense_is_refused_by_name() {
         ("requests_per_second", |it| it.requests_per_second = 0.0),
         ("requests_per_second", |it| it.requests_per_second = -1.0),
         ("requests_per_second", |it| {
-            it.requests_per_second = f64::NAN
+            it.requests_per_second = f64::NAN;
         }),
         ("requests_per_second", |it| {
-            it.requests_per_second = f64::INFINITY
+            it.requests_per_second = f64::INFINITY;
         }),
         ("requests_per_second", |it| it.requests_per_second = 1e-300),
         ("requests_per_minute", |it| it.requests_per_minute = 0.5),
         ("requests_per_minute", |it| {
-            it.requests_per_minute = f64::NAN
+            it.requests_per_minute = f64::NAN;
         }),
         ("requests_per_hour", |it| it.requests_per_hour = -0.0),
         ("requests_per_hour", |it| {
-            it.requests_per_hour = f64::INFINITY
+            it.requests_per_hour = f64::INFINITY;
         }),
         ("burst_size", |it| it.burst_size = 0),
         ("burst_size", |it| it.burst_size = 1_000_001),
@@ -127,19 +127,19 @@ fn a_circuit_that_could_never_open_or_close_is_refused() {
         ("half_open_max_requests", |it| it.half_open_max_requests = 0),
         ("success_threshold", |it| it.success_threshold = 0),
         ("failure_rate_threshold", |it| {
-            it.failure_rate_threshold = 0.0
+            it.failure_rate_threshold = 0.0;
         }),
         ("failure_rate_threshold", |it| {
-            it.failure_rate_threshold = 1.1
+            it.failure_rate_threshold = 1.1;
         }),
         ("failure_rate_threshold", |it| {
-            it.failure_rate_threshold = f64::NAN
+            it.failure_rate_threshold = f64::NAN;
         }),
         ("window", |it| it.window = Duration::ZERO),
         ("open_timeout", |it| it.open_timeout = Duration::ZERO),
         ("probe_lease", |it| it.probe_lease = Duration::ZERO),
         ("max_open_timeout", |it| {
-            it.max_open_timeout = Duration::from_secs(1)
+            it.max_open_timeout = Duration::from_secs(1);
         }),
     ];
     for (name, change) in changes {
