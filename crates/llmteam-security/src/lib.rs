@@ -2,6 +2,7 @@
 //!
 //! It knows no agent, no workflow, no graph and no route.
 
+pub mod audit;
 pub mod clock;
 pub mod id;
 pub mod kv;
