@@ -4,6 +4,7 @@
 
 pub mod audit;
 pub mod clock;
+pub mod context;
 pub mod id;
 pub mod kv;
 pub mod principal;

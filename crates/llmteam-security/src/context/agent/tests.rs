@@ -1,0 +1,1 @@
+//! What a context shows, to whom.
