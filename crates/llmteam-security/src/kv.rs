@@ -4,6 +4,7 @@
 //! A plain [`KeyValueStore`] knows no scope; [`ScopedStore`] is the only thing handed to what runs for a tenant.
 
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -23,6 +24,12 @@ pub enum KvError {
     /// What is stored under the key is not JSON.
     #[error("the value of key `{0}` is damaged")]
     Damaged(String),
+    /// Nothing says whose value is meant.
+    #[error("no tenant is current; enter a tenant's context first")]
+    NoTenant,
+    /// The store keeps tenants apart, and the key belongs to none.
+    #[error("the key belongs to no tenant; reach the store through a tenant's scope")]
+    Unscoped,
 }
 
 /// Named JSON values. Values are owned copies: changing one changes nothing in the store.
@@ -104,7 +111,7 @@ impl KeyCodec {
     /// The scope of all instances of a tenant.
     pub fn tenant(tenant: &TenantId) -> Self {
         Self {
-            prefix: format!("{}:", escape(tenant.as_str())),
+            prefix: [&*escape(tenant.as_str()), ":"].concat(),
             escapes_keys: true,
         }
     }
@@ -112,15 +119,25 @@ impl KeyCodec {
     /// The scope of one instance.
     pub fn instance(tenant: &TenantId, instance: &InstanceId) -> Self {
         Self {
-            prefix: format!("{}:{}:", escape(tenant.as_str()), escape(instance.as_str())),
+            prefix: [
+                &*escape(tenant.as_str()),
+                ":",
+                &*escape(instance.as_str()),
+                ":",
+            ]
+            .concat(),
             escapes_keys: false,
         }
     }
 
     /// The physical key of `key`; also the physical prefix of the prefix `key`.
     pub fn encode(&self, key: &str) -> String {
-        let key = if self.escapes_keys { &escape(key) } else { key };
-        format!("{}{key}", self.prefix)
+        let key = if self.escapes_keys {
+            escape(key)
+        } else {
+            Cow::Borrowed(key)
+        };
+        [&self.prefix, &*key].concat()
     }
 
     /// The key whose physical form is `physical`; `None` when it belongs to another scope.
@@ -134,8 +151,40 @@ impl KeyCodec {
     }
 }
 
-fn escape(part: &str) -> String {
-    part.replace('%', "%25").replace(':', "%3A")
+/// Whose value a physical key names.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PhysicalKey {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// The instance; `None` for what all instances of the tenant share.
+    pub instance: Option<InstanceId>,
+    /// The key in that scope.
+    pub key: String,
+}
+
+impl PhysicalKey {
+    /// Reads a physical key; `None` when no codec has made it.
+    pub fn parse(physical: &str) -> Option<Self> {
+        let (tenant, rest) = physical.split_once(':')?;
+        let (instance, key) = match rest.split_once(':') {
+            Some((instance, key)) => (Some(instance.parse().ok()?), key.to_owned()),
+            None => (None, unescape(rest)?),
+        };
+        let tenant = tenant.parse().ok()?;
+        Some(Self {
+            tenant,
+            instance,
+            key,
+        })
+    }
+}
+
+fn escape(part: &str) -> Cow<'_, str> {
+    if part.contains(['%', ':']) {
+        Cow::Owned(part.replace('%', "%25").replace(':', "%3A"))
+    } else {
+        Cow::Borrowed(part)
+    }
 }
 
 fn unescape(part: &str) -> Option<String> {
@@ -172,9 +221,11 @@ impl KeyValueStore for ScopedStore {
 
     async fn list(&self, prefix: &str) -> Result<Vec<String>, KvError> {
         let physical = self.inner.list(&self.codec.encode(prefix)).await?;
+        // A store that does not hold to the prefix must not show other keys, of this scope or another.
         let mut keys: Vec<_> = physical
             .iter()
             .filter_map(|key| self.codec.decode(key))
+            .filter(|key| key.starts_with(prefix))
             .collect();
         keys.sort_unstable();
         Ok(keys)
@@ -259,6 +310,10 @@ pub(crate) mod tests {
             let (first, second) = (codec(&a).encode(&a.2), codec(&b).encode(&b.2));
             prop_assert_eq!(first == second, a == b);
             prop_assert_eq!(codec(&a).decode(&first), Some(a.2.clone()));
+            let parsed = PhysicalKey::parse(&first).unwrap();
+            prop_assert_eq!(parsed.tenant.as_str(), &a.0);
+            prop_assert_eq!(parsed.instance.map(|it| it.to_string()).unwrap_or_default(), a.1.clone());
+            prop_assert_eq!(parsed.key, a.2.clone());
             if codec(&a) != codec(&b) {
                 prop_assert_eq!(codec(&b).decode(&first), None);
             }

@@ -12,13 +12,14 @@ pub mod ratelimit;
 pub mod secret;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub mod sql;
+pub mod tenancy;
 
 pub use crate::{
     clock::{Clock, ManualClock, SystemClock, Timestamp, Wake},
     id::{
         AgentId, InstanceId, InvalidId, PrincipalId, RequestId, RunId, SegmentId, StepId, TenantId,
     },
-    kv::{KeyCodec, KeyValueStore, KvError, MemoryKeyValueStore, ScopedStore},
+    kv::{KeyCodec, KeyValueStore, KvError, MemoryKeyValueStore, PhysicalKey, ScopedStore},
     principal::{Principal, Role},
     secret::{EnvSecrets, FileSecrets, Secret, SecretError, SecretsProvider},
 };

@@ -112,7 +112,9 @@ impl From<KvError> for StepError {
         let message = error.to_string();
         match error {
             KvError::Unavailable(_) => Self::new("StoreError", message),
-            KvError::Damaged(_) => Self::new("StoreError", message).fatal(),
+            KvError::Damaged(_) | KvError::NoTenant | KvError::Unscoped => {
+                Self::new("StoreError", message).fatal()
+            }
         }
     }
 }

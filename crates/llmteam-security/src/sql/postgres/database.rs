@@ -79,6 +79,16 @@ impl PostgresDatabase {
         Ok(transaction)
     }
 
+    /// Begins a transaction that may read what the policies named `platform` show of all tenants. Only stores of this
+    /// crate begin one, each where its caller has shown the right to.
+    pub(crate) async fn platform_transaction(&self) -> Result<PostgresTransaction, SqlError> {
+        let mut transaction = self.begin().await?;
+        sqlx::query("SELECT set_config('llmteam.platform', 'on', true)")
+            .execute(&mut *transaction)
+            .await?;
+        Ok(transaction)
+    }
+
     /// A transaction that sets nothing, to look at what the last one left.
     #[cfg(test)]
     pub(super) async fn begin_bare(&self) -> Result<PostgresTransaction, SqlError> {
