@@ -13,7 +13,8 @@ pub mod sqlite;
 pub use self::error::SqlError;
 #[cfg(feature = "postgres")]
 pub use self::postgres::{
-    PostgresDatabase, PostgresOwner, PostgresTransaction, TenantTransaction, UnsafeDatabase,
+    PostgresDatabase, PostgresKeyValueStore, PostgresOwner, PostgresTransaction, TenantTransaction,
+    UnsafeDatabase,
 };
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::{

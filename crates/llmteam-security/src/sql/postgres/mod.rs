@@ -6,6 +6,9 @@
 
 mod check;
 mod database;
+#[cfg(test)]
+mod isolation;
+mod kv;
 mod migrate;
 mod owner;
 pub mod roles;
@@ -17,6 +20,7 @@ mod transaction;
 pub use self::{
     check::UnsafeDatabase,
     database::PostgresDatabase,
+    kv::PostgresKeyValueStore,
     owner::PostgresOwner,
     transaction::{PostgresTransaction, TenantTransaction},
 };
