@@ -1,0 +1,3 @@
+//! The crate from outside: what its public interface allows, and what it does not.
+
+mod tenancy;

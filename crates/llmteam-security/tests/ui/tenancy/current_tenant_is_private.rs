@@ -1,0 +1,4 @@
+//! The current tenant cannot be set from outside.
+use llmteam_security::tenancy::context::SCOPE;
+
+fn main() {}
