@@ -17,6 +17,7 @@
 //! # Ok(()) }
 //! ```
 
+mod breaker;
 mod budget;
 mod cell;
 mod config;
@@ -33,6 +34,7 @@ mod ticks;
 mod tests;
 
 pub use self::{
+    breaker::{CircuitBreaker, CircuitBreakerStats, CircuitPermit, CircuitState},
     config::{CircuitBreakerConfig, RateLimitConfig, RateLimitStrategy},
     error::RateLimitError,
     limiter::{RateLimitPermit, RateLimiter},

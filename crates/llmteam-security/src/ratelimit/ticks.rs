@@ -26,6 +26,11 @@ impl Ticks {
         nanos(self.clock.monotonic().saturating_sub(self.origin))
     }
 
+    /// The time of day, for people.
+    pub(crate) fn time_of_day(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     /// Waits until `at`, or a little longer.
     pub(crate) async fn sleep_until(&self, at: u64) {
         loop {

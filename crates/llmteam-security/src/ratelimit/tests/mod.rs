@@ -5,6 +5,8 @@ use std::{sync::Arc, time::Duration};
 use super::{RateLimitConfig, RateLimitStrategy, RateLimiter};
 use crate::{ManualClock, Timestamp};
 
+mod breaker;
+mod breaker_model;
 mod cell;
 mod config;
 mod limiter;
