@@ -59,6 +59,8 @@ struct State {
     left: u64,
     /// The end of the current part of the minute.
     until: u64,
+    /// The latest time anybody came with.
+    latest: u64,
     windows: Box<Windows>,
 }
 
@@ -94,6 +96,7 @@ impl Cell {
             arrival: 0,
             left: granted,
             until: SECOND,
+            latest: 0,
             windows: Box::new(windows),
         };
         Self {
@@ -106,8 +109,8 @@ impl Cell {
     #[inline]
     pub(crate) fn charge(&self, now: u64) -> Result<(), Refused> {
         let mut state = self.at(now);
-        if state.admits(&self.limits, now) {
-            state.charge(&self.limits, now);
+        if state.admits(&self.limits) {
+            state.charge(&self.limits);
             return Ok(());
         }
         Err(state.refusal(&self.limits))
@@ -117,15 +120,15 @@ impl Cell {
     /// Locks are taken from the inner cell to the one above it, which is above no other.
     pub(crate) fn charge_both(&self, above: &Self, now: u64) -> Result<(), Refused> {
         let mut own = self.at(now);
-        if !own.admits(&self.limits, now) {
+        if !own.admits(&self.limits) {
             return Err(own.refusal(&self.limits));
         }
         let mut shared = above.at(now);
-        if !shared.admits(&above.limits, now) {
+        if !shared.admits(&above.limits) {
             return Err(shared.refusal(&above.limits));
         }
-        own.charge(&self.limits, now);
-        shared.charge(&above.limits, now);
+        own.charge(&self.limits);
+        shared.charge(&above.limits);
         Ok(())
     }
 
@@ -137,38 +140,39 @@ impl Cell {
         state.windows.minute.add(1);
         state.windows.hour.add(1);
         state.windows.admitted += 1;
-        state.arrival = state.arrival.max(now).saturating_add(self.limits.interval);
+        state.arrival = (state.arrival.max(state.latest)).saturating_add(self.limits.interval);
         state.grant(&self.limits);
     }
 
     /// What the cell holds at `now`.
     pub(crate) fn snapshot(&self, now: u64) -> Snapshot {
         let state = self.at(now);
-        let full = now.saturating_add(self.limits.depth);
-        let room = full.saturating_sub(state.arrival.max(now));
+        let full = state.latest.saturating_add(self.limits.depth);
+        let room = full.saturating_sub(state.arrival.max(state.latest));
         Snapshot {
             admitted: state.windows.admitted + (state.windows.granted - state.left),
             tokens: room / self.limits.interval,
-            limited: !state.admits(&self.limits, now),
+            limited: !state.admits(&self.limits),
         }
     }
 
     /// When the budgets admit a request if nobody else takes it: `now` or later, `None` for never.
     pub(crate) fn earliest(&self, now: u64) -> Option<u64> {
         let mut state = self.at(now);
-        if state.admits(&self.limits, now) {
+        if state.admits(&self.limits) {
             return Some(now);
         }
         state.refusal(&self.limits).at
     }
 
-    /// The state as it is at `now`. A caller whose reading of the clock is a little old finds the state of
-    /// the others' later time, which refuses more, never less.
+    /// The state as it is at `now`. A caller that was held up since it read the clock comes as if it had
+    /// read it with the last one: that time has passed as well.
     #[inline]
     fn at(&self, now: u64) -> MutexGuard<'_, State> {
         let mut state = lock(&self.state);
-        if now >= state.until {
-            state.turn(&self.limits, now);
+        state.latest = state.latest.max(now);
+        if state.latest >= state.until {
+            state.turn(&self.limits);
         }
         state
     }
@@ -176,23 +180,25 @@ impl Cell {
 
 impl State {
     #[inline]
-    fn admits(&self, limits: &Limits, now: u64) -> bool {
-        let arrival = self.arrival.max(now);
-        self.left > 0 && arrival.saturating_add(limits.interval) <= now.saturating_add(limits.depth)
+    fn admits(&self, limits: &Limits) -> bool {
+        let (now, arrival) = (self.latest, self.arrival.max(self.latest));
+        self.left > 0
+            && arrival.saturating_add(limits.interval) <= now.saturating_add(limits.depth)
     }
 
     #[inline]
-    fn charge(&mut self, limits: &Limits, now: u64) {
-        self.arrival = self.arrival.max(now).saturating_add(limits.interval);
+    fn charge(&mut self, limits: &Limits) {
+        let arrival = self.arrival.max(self.latest);
+        self.arrival = arrival.saturating_add(limits.interval);
         self.left -= 1;
     }
 
-    /// Begins the part of `now`.
+    /// Begins the part that holds the latest time.
     #[cold]
     #[inline(never)]
-    fn turn(&mut self, limits: &Limits, now: u64) {
+    fn turn(&mut self, limits: &Limits) {
         self.settle();
-        let second = now / SECOND;
+        let second = self.latest / SECOND;
         self.windows.minute.advance(second);
         self.windows.hour.advance(second / MINUTE);
         self.until = (second + 1).saturating_mul(SECOND);

@@ -28,7 +28,7 @@ use super::{
         atomic::{AtomicU64, Ordering},
         lock,
     },
-    ticks::Ticks,
+    ticks::{Ticks, nanos},
 };
 use crate::clock::Clock;
 
@@ -91,7 +91,10 @@ impl CircuitBreaker {
     /// [`RateLimitError::CircuitOpen`] while the circuit is open, or half-open with all probes under way.
     #[inline]
     pub fn allow_request(&self) -> Result<CircuitPermit<&Self>, RateLimitError> {
-        Ok(CircuitPermit::new(self, self.pass()?))
+        match self.closed_pass() {
+            Some(pass) => Ok(CircuitPermit::new(self, pass)),
+            None => Ok(CircuitPermit::new(self, self.other_pass()?)),
+        }
     }
 
     /// As [`Self::allow_request`], for a permit that outlives the borrow.
@@ -101,7 +104,8 @@ impl CircuitBreaker {
     pub fn allow_request_owned(
         self: &Arc<Self>,
     ) -> Result<CircuitPermit<Arc<Self>>, RateLimitError> {
-        Ok(CircuitPermit::new(Arc::clone(self), self.pass()?))
+        let pass = self.closed_pass().map_or_else(|| self.other_pass(), Ok)?;
+        Ok(CircuitPermit::new(Arc::clone(self), pass))
     }
 
     /// The state now.
@@ -162,18 +166,17 @@ impl CircuitBreaker {
         self.abandoned.store(0, Ordering::Relaxed);
     }
 
+    /// The pass of a closed circuit that times nothing: one load.
     #[inline]
-    fn pass(&self) -> Result<Pass, RateLimitError> {
+    fn closed_pass(&self) -> Option<Pass> {
         let word = self.word.0.load(Ordering::Acquire);
-        if word & CLOSED != 0 && !self.timed {
-            return Ok(Pass::closed(word));
-        }
-        self.timed_pass(word)
+        (word & CLOSED != 0 && !self.timed).then(|| Pass::closed(word))
     }
 
     /// A pass with the time of its start, or a lease, or a refusal.
     #[inline(never)]
-    fn timed_pass(&self, word: u64) -> Result<Pass, RateLimitError> {
+    fn other_pass(&self) -> Result<Pass, RateLimitError> {
+        let word = self.word.0.load(Ordering::Acquire);
         if word & CLOSED != 0 {
             return Ok(Pass::closed(word).begun(self.ticks.now()));
         }
@@ -192,23 +195,24 @@ impl CircuitBreaker {
     /// A call that was admitted by `pass` has succeeded.
     #[inline]
     fn succeeded(&self, pass: Pass) {
-        if self.timed {
-            return self.timed_success(pass);
-        }
-        if pass.word & CLOSED != 0 && self.word.0.load(Ordering::Acquire) == pass.word {
+        if !self.timed && self.is_current(pass) {
             return self.successes.add(epoch(pass.word));
         }
-        self.resolve(pass, Outcome::Success);
+        self.other_success(pass);
+    }
+
+    /// Whether the circuit is closed and has been since `pass` was given.
+    #[inline]
+    fn is_current(&self, pass: Pass) -> bool {
+        pass.word & CLOSED != 0 && self.word.0.load(Ordering::Acquire) == pass.word
     }
 
     #[inline(never)]
-    fn timed_success(&self, pass: Pass) {
-        let slow = self.config.slow_call.is_some_and(|slow| {
-            Duration::from_nanos(self.ticks.now().saturating_sub(pass.began)) >= slow
-        });
-        if slow {
+    fn other_success(&self, pass: Pass) {
+        let took = |slow| self.ticks.now().saturating_sub(pass.began) >= nanos(slow);
+        if self.config.slow_call.is_some_and(took) {
             self.resolve(pass, Outcome::Slow);
-        } else if pass.word & CLOSED != 0 && self.word.0.load(Ordering::Acquire) == pass.word {
+        } else if self.is_current(pass) {
             self.successes.add(epoch(pass.word));
         } else {
             self.resolve(pass, Outcome::Success);
