@@ -113,3 +113,6 @@ impl Vault {
         Ok(self.keys.retire(tenant, version).await?)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -101,7 +101,7 @@ impl RunKey {
     }
 
     /// From now on it neither seals nor opens.
-    pub(super) fn erase(&self) {
+    pub(in crate::context) fn erase(&self) {
         self.erased.store(true, Ordering::Release);
     }
 
