@@ -1,3 +1,4 @@
 //! The crate from outside: what its public interface allows, and what it does not.
 
+mod context;
 mod tenancy;
