@@ -38,13 +38,22 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let policy = ContextAccessPolicy::with_sensitivity(SensitivityLevel::Internal);
     let mut context = create_secure_context(&writers, "Writer", policy, services)?;
     context.set_data("draft", json!("once upon a time"))?;
-    context.set_sealed(&writers, "token", json!("s3cret")).await?;
+    context
+        .set_sealed(&writers, "token", json!("s3cret"))
+        .await?;
 
-    let view = context.get_visible_context(&lineage.viewer(&chiefs)?).await?;
+    let view = context
+        .get_visible_context(&lineage.viewer(&chiefs)?)
+        .await?;
     println!("the chief sees {}", json!(view));
-    let view = context.get_visible_context(&lineage.viewer(&writers)?).await?;
+    let view = context
+        .get_visible_context(&lineage.viewer(&writers)?)
+        .await?;
     println!("an agent sees {}", json!(view));
-    println!("the owner reads {}", context.get_sealed(&writers, "token").await?);
+    println!(
+        "the owner reads {}",
+        context.get_sealed(&writers, "token").await?
+    );
     if let Err(error) = context.get_sealed(&chiefs, "token").await {
         println!("the chief asks for it: {error}");
     }
