@@ -6,6 +6,7 @@
 mod durable;
 mod graph;
 mod measure;
+mod tenancy;
 
 use self::measure::Report;
 
@@ -14,5 +15,6 @@ fn main() {
     let mut report = Report::new(wanted);
     graph::measure(&mut report);
     durable::measure(&mut report);
+    tenancy::measure(&mut report);
     report.print();
 }

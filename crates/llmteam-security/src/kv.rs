@@ -151,6 +151,24 @@ impl KeyCodec {
     }
 }
 
+/// The physical key of `key` in a scope, in one allocation: what [`KeyCodec::encode`] gives.
+pub(crate) fn physical_key(tenant: &TenantId, instance: Option<&InstanceId>, key: &str) -> String {
+    // Ids hold neither `%` nor `:`, so they are their own escaped form.
+    let (tenant, instance) = (tenant.as_str(), instance.map(InstanceId::as_str));
+    let key = match instance {
+        Some(_) => Cow::Borrowed(key),
+        None => escape(key),
+    };
+    let length = tenant.len() + instance.map_or(0, |it| it.len() + 1) + 1 + key.len();
+    let mut physical = String::with_capacity(length);
+    for part in [Some(tenant), instance].into_iter().flatten() {
+        physical.push_str(part);
+        physical.push(':');
+    }
+    physical.push_str(&key);
+    physical
+}
+
 /// Whose value a physical key names.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PhysicalKey {
@@ -310,6 +328,8 @@ pub(crate) mod tests {
             let (first, second) = (codec(&a).encode(&a.2), codec(&b).encode(&b.2));
             prop_assert_eq!(first == second, a == b);
             prop_assert_eq!(codec(&a).decode(&first), Some(a.2.clone()));
+            let inside = (!a.1.is_empty()).then(|| a.1.parse().unwrap());
+            prop_assert_eq!(&first, &physical_key(&tenant(&a.0), inside.as_ref(), &a.2));
             let parsed = PhysicalKey::parse(&first).unwrap();
             prop_assert_eq!(parsed.tenant.as_str(), &a.0);
             prop_assert_eq!(parsed.instance.map(|it| it.to_string()).unwrap_or_default(), a.1.clone());

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::{
     error::TenantError,
-    limits::{Limit, TenantLimits},
+    limits::{ALL_FEATURES, Limit, LimitKind, TenantLimits},
     text::fault,
     tier::{TenantTier, get_tier_limits},
 };
@@ -119,28 +119,33 @@ impl TenantConfig {
         }
     }
 
+    /// The limit in force of one kind: the override where there is one, else the tier's.
+    pub fn limit(&self, kind: LimitKind) -> Limit {
+        let overriding = match kind {
+            LimitKind::ConcurrentPipelines => self.max_concurrent_pipelines,
+            LimitKind::AgentsPerPipeline => self.max_agents_per_pipeline,
+            LimitKind::RequestsPerMinute => self.max_requests_per_minute,
+            LimitKind::RunsPerDay | LimitKind::Storage => None,
+        };
+        overriding.unwrap_or_else(|| get_tier_limits(self.tier).limit(kind))
+    }
+
+    /// Whether `feature` is on; a disabled one is off whatever else says, and a disabled `*` disables everything.
+    pub fn has_feature(&self, feature: &str) -> bool {
+        let names = |set: &BTreeSet<String>| set.contains(feature) || set.contains(ALL_FEATURES);
+        let tier = get_tier_limits(self.tier).features;
+        let on = tier.iter().any(|it| [feature, ALL_FEATURES].contains(it));
+        !names(&self.features_disabled) && (on || names(&self.features_enabled))
+    }
+
     /// The limits in force: overrides before the tier's, disabled features before all others.
     pub fn get_effective_limits(&self) -> TenantLimits {
-        let tier = get_tier_limits(self.tier);
-        let mut limits = TenantLimits::new(&tier, &self.features_enabled, &self.features_disabled);
-        let overrides = [
-            (
-                &mut limits.max_concurrent_pipelines,
-                self.max_concurrent_pipelines,
-            ),
-            (
-                &mut limits.max_agents_per_pipeline,
-                self.max_agents_per_pipeline,
-            ),
-            (
-                &mut limits.max_requests_per_minute,
-                self.max_requests_per_minute,
-            ),
-        ];
-        for (limit, overriding) in overrides {
-            *limit = overriding.unwrap_or(*limit);
-        }
-        limits
+        TenantLimits::new(
+            get_tier_limits(self.tier).features,
+            &self.features_enabled,
+            &self.features_disabled,
+            |kind| self.limit(kind),
+        )
     }
 
     /// Whether the action may be taken: not blocked, and on the list of allowed ones where there is a list.

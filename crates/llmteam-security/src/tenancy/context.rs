@@ -86,6 +86,7 @@ impl Frames {
     }
 }
 
+/// What `read` makes of the innermost scope's tenant.
 fn current<T>(read: impl Fn(&Entered) -> T) -> Option<T> {
     // Inside a future's scope only that scope counts; a thread that is ending has no tenant.
     SCOPE
@@ -98,6 +99,11 @@ fn current<T>(read: impl Fn(&Entered) -> T) -> Option<T> {
 /// The tenant for which this code runs; `None` when nobody said.
 pub fn get_current_tenant() -> Option<TenantId> {
     current(|entered| entered.tenant.clone())
+}
+
+/// What `read` makes of the current tenant, which is not copied for it.
+pub(super) fn with_tenant<T>(read: impl Fn(&TenantId) -> T) -> Option<T> {
+    current(|entered| read(&entered.tenant))
 }
 
 /// The tenant for which this code runs; [`TenantError::NoContext`] when nobody said.

@@ -14,10 +14,10 @@ use std::{
 use async_trait::async_trait;
 use serde_json::Value;
 
-use super::context::get_current_tenant;
+use super::context::{get_current_tenant, with_tenant};
 use crate::{
     id::{InstanceId, TenantId},
-    kv::{KeyCodec, KeyValueStore, KvError},
+    kv::{KeyCodec, KeyValueStore, KvError, physical_key},
 };
 
 /// A store that belongs to whichever tenant is current, and to one of its instances when it is
@@ -90,6 +90,12 @@ impl TenantIsolatedStore {
         self.foreign.load(Ordering::Relaxed)
     }
 
+    /// The physical key of `key`; refused without a tenant.
+    fn encode(&self, key: &str) -> Result<String, KvError> {
+        with_tenant(|tenant| physical_key(tenant, self.instance.as_ref(), key))
+            .ok_or(KvError::NoTenant)
+    }
+
     fn codec(&self) -> Result<KeyCodec, KvError> {
         let tenant = get_current_tenant().ok_or(KvError::NoTenant)?;
         Ok(match &self.instance {
@@ -102,15 +108,15 @@ impl TenantIsolatedStore {
 #[async_trait]
 impl KeyValueStore for TenantIsolatedStore {
     async fn get(&self, key: &str) -> Result<Option<Value>, KvError> {
-        self.inner.get(&self.codec()?.encode(key)).await
+        self.inner.get(&self.encode(key)?).await
     }
 
     async fn set(&self, key: &str, value: Value) -> Result<(), KvError> {
-        self.inner.set(&self.codec()?.encode(key), value).await
+        self.inner.set(&self.encode(key)?, value).await
     }
 
     async fn delete(&self, key: &str) -> Result<bool, KvError> {
-        self.inner.delete(&self.codec()?.encode(key)).await
+        self.inner.delete(&self.encode(key)?).await
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<String>, KvError> {
@@ -131,7 +137,7 @@ impl KeyValueStore for TenantIsolatedStore {
     }
 
     async fn exists(&self, key: &str) -> Result<bool, KvError> {
-        self.inner.exists(&self.codec()?.encode(key)).await
+        self.inner.exists(&self.encode(key)?).await
     }
 }
 

@@ -167,20 +167,21 @@ pub struct TenantLimits {
 }
 
 impl TenantLimits {
-    /// The limits of a tier with what a tenant has switched on and off.
+    /// The limits that `limit` gives, with a tier's features and what a tenant has switched on and off.
     pub(super) fn new(
-        tier: &super::tier::TierLimits,
+        tier: &[&str],
         enabled: &BTreeSet<String>,
         disabled: &BTreeSet<String>,
+        limit: impl Fn(LimitKind) -> Limit,
     ) -> Self {
-        let named = tier.features.iter().map(|it| (*it).to_owned());
+        let named = tier.iter().map(|it| (*it).to_owned());
         let features = named.chain(enabled.iter().cloned());
         Self {
-            max_concurrent_pipelines: tier.max_concurrent_pipelines,
-            max_agents_per_pipeline: tier.max_agents_per_pipeline,
-            max_requests_per_minute: tier.max_requests_per_minute,
-            max_storage: tier.max_storage,
-            max_runs_per_day: tier.max_runs_per_day,
+            max_concurrent_pipelines: limit(LimitKind::ConcurrentPipelines),
+            max_agents_per_pipeline: limit(LimitKind::AgentsPerPipeline),
+            max_requests_per_minute: limit(LimitKind::RequestsPerMinute),
+            max_storage: limit(LimitKind::Storage),
+            max_runs_per_day: limit(LimitKind::RunsPerDay),
             features: features.filter(|it| !disabled.contains(it)).collect(),
             disabled: disabled.clone(),
         }

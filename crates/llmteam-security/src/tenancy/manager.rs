@@ -226,13 +226,13 @@ impl TenantManager {
 
     async fn limit(&self, id: &TenantId, kind: LimitKind) -> Result<Limit, TenantError> {
         let tenant = self.get_tenant(id).await?;
-        Ok(tenant.config.get_effective_limits().limit(kind))
+        Ok(tenant.config.limit(kind))
     }
 
     /// Whether the tenant has the feature.
     pub async fn check_feature(&self, id: &TenantId, feature: &str) -> Result<bool, TenantError> {
         let tenant = self.get_tenant(id).await?;
-        Ok(tenant.config.get_effective_limits().has_feature(feature))
+        Ok(tenant.config.has_feature(feature))
     }
 
     /// Refuses when the tenant does not have the feature.

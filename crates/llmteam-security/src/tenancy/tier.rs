@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::limits::{ALL_FEATURES, Limit};
+use super::limits::{ALL_FEATURES, Limit, LimitKind};
 
 /// The tier of a tenant. It limits scale, never isolation. Written in lower case.
 #[derive(
@@ -60,6 +60,19 @@ pub struct TierLimits {
     pub max_runs_per_day: Limit,
     /// Features; `*` is all.
     pub features: &'static [&'static str],
+}
+
+impl TierLimits {
+    /// The limit of one kind.
+    pub const fn limit(&self, kind: LimitKind) -> Limit {
+        match kind {
+            LimitKind::ConcurrentPipelines => self.max_concurrent_pipelines,
+            LimitKind::AgentsPerPipeline => self.max_agents_per_pipeline,
+            LimitKind::RequestsPerMinute => self.max_requests_per_minute,
+            LimitKind::RunsPerDay => self.max_runs_per_day,
+            LimitKind::Storage => self.max_storage,
+        }
+    }
 }
 
 const FREE: TierLimits = TierLimits {

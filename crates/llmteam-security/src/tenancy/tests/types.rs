@@ -281,6 +281,7 @@ proptest! {
         let before = it.get_effective_limits().has_feature(&asked);
         it.features_disabled = disabled.clone();
         let after = it.get_effective_limits().has_feature(&asked);
+        prop_assert_eq!(after, it.has_feature(&asked));
         prop_assert!(before || !after);
         prop_assert!(!(after && disabled.contains(&asked)));
     }
