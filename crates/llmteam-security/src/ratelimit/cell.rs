@@ -182,8 +182,7 @@ impl State {
     #[inline]
     fn admits(&self, limits: &Limits) -> bool {
         let (now, arrival) = (self.latest, self.arrival.max(self.latest));
-        self.left > 0
-            && arrival.saturating_add(limits.interval) <= now.saturating_add(limits.depth)
+        self.left > 0 && arrival.saturating_add(limits.interval) <= now.saturating_add(limits.depth)
     }
 
     #[inline]

@@ -74,7 +74,17 @@ impl Vault {
             run: &record.run,
             dek: record.id,
         };
-        let bytes = self.keys.unwrap(context, old).await?;
+        let bytes = match self.keys.unwrap(context, old).await {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                // Another process may have wrapped it anew, or erased its run, since it was read.
+                let now = self.store.get(&record.tenant, record.id).await?;
+                return match now.is_some_and(|now| now.state != record.state) {
+                    true => Ok(false),
+                    false => Err(error.into()),
+                };
+            }
+        };
         let new = self.keys.wrap(context, &bytes).await?;
         let act = KeyAct::Rewrap {
             dek: record.id,
@@ -114,5 +124,7 @@ impl Vault {
     }
 }
 
+#[cfg(test)]
+mod mortal;
 #[cfg(test)]
 mod tests;

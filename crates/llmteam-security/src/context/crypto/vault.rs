@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 use super::{
     blob::SealedBlob,
     dek::{DekId, DekRecord, DekState, DekStatus, WrappedDek},
-    error::SealError,
+    error::{DekStoreError, KeyError, SealError},
     kek::{KekVersion, KeyProvider, WrapContext},
     key_log::{KeyAct, KeyEvent, KeyLog},
     run_key::RunKey,
@@ -142,7 +142,7 @@ impl Vault {
                 Inserted::KekRetired => {}
             }
         }
-        Err(SealError::Key(super::error::KeyError::MissingVersion {
+        Err(SealError::Key(KeyError::MissingVersion {
             tenant: tenant.clone(),
             version: retired,
         }))
@@ -150,14 +150,29 @@ impl Vault {
 
     async fn unwrap(&self, record: &DekRecord) -> Result<Arc<RunKey>, SealError> {
         let (tenant, run, dek) = (&record.tenant, &record.run, record.id);
-        let Some(wrapped) = record.wrapped() else {
-            let run = run.clone();
-            return Err(SealError::Erased { run });
-        };
         let context = WrapContext { tenant, run, dek };
-        let bytes = self.keys.unwrap(context, wrapped).await?;
-        let key = Arc::new(RunKey::new(tenant.clone(), run.clone(), dek, &bytes));
-        self.keep(key).await
+        let mut state = record.state.clone();
+        for _ in 0..WRAP_ATTEMPTS {
+            let DekState::Live(wrapped) = &state else {
+                let run = run.clone();
+                return Err(SealError::Erased { run });
+            };
+            let error = match self.keys.unwrap(context, wrapped).await {
+                Ok(bytes) => {
+                    let key = RunKey::new(tenant.clone(), run.clone(), dek, &bytes);
+                    return self.keep(Arc::new(key)).await;
+                }
+                Err(error) => error,
+            };
+            // Since it was read it may have been wrapped anew, and what wrapped it retired.
+            match self.store.get(tenant, dek).await? {
+                Some(now) if now.state != state => state = now.state,
+                _ => return Err(error.into()),
+            }
+        }
+        Err(SealError::Store(DekStoreError::Unavailable(format!(
+            "data key `{dek}` is wrapped anew faster than it can be read"
+        ))))
     }
 
     /// Keeps the handle, unless another came first. A run that was erased meanwhile is not given out.

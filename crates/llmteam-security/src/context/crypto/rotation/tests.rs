@@ -1,162 +1,22 @@
 //! Rotation and erasing that die at every step, and rotation under load.
 
 use std::sync::{
-    Arc,
+    Arc, Mutex,
     atomic::{AtomicI64, Ordering},
 };
 
-use async_trait::async_trait;
-
-use super::*;
+use super::{
+    mortal::{Fuse, Late, Mortal},
+    *,
+};
 use crate::{
     clock::{ManualClock, Timestamp},
-    context::{
-        AccessLogError,
-        crypto::{
-            DekBytes, DekState, DekStatus, DekStore, DekStoreError, Inserted, KekVersion, KeyAct,
-            KeyError, KeyEvent, KeyLog, KeyProvider, MemoryDekStore, MemoryKeyLog, MemoryKeys,
-            SealFault, SealedBlob, Slot, WrappedDek,
-        },
+    context::crypto::{
+        DekBytes, DekState, DekStatus, DekStore, Inserted, KekVersion, KeyAct, KeyError,
+        KeyProvider, MemoryDekStore, MemoryKeyLog, MemoryKeys, SealFault, SealedBlob, Slot,
     },
     id::{AgentId, RunId},
 };
-
-/// Lets so many steps through. The one after them is the death of the process, before its effect or after it; from
-/// then on nothing happens any more.
-#[derive(Debug)]
-struct Fuse {
-    left: AtomicI64,
-    after: bool,
-}
-
-impl Fuse {
-    async fn step<T, E>(&self, dead: E, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
-        match self.left.fetch_sub(1, Ordering::SeqCst) {
-            1.. => work.await,
-            0 if self.after => {
-                let _ = work.await;
-                Err(dead)
-            }
-            _ => Err(dead),
-        }
-    }
-}
-
-#[derive(Debug)]
-struct Mortal<T: ?Sized> {
-    fuse: Arc<Fuse>,
-    inner: Arc<T>,
-}
-
-fn dead() -> DekStoreError {
-    DekStoreError::Unavailable("dead".to_owned())
-}
-
-#[async_trait]
-impl DekStore for Mortal<dyn DekStore> {
-    async fn insert(&self, record: &DekRecord) -> Result<Inserted, DekStoreError> {
-        self.fuse.step(dead(), self.inner.insert(record)).await
-    }
-
-    async fn of_run(
-        &self,
-        tenant: &TenantId,
-        run: &RunId,
-    ) -> Result<Option<DekRecord>, DekStoreError> {
-        self.fuse.step(dead(), self.inner.of_run(tenant, run)).await
-    }
-
-    async fn get(&self, tenant: &TenantId, id: DekId) -> Result<Option<DekRecord>, DekStoreError> {
-        self.fuse.step(dead(), self.inner.get(tenant, id)).await
-    }
-
-    async fn replace(
-        &self,
-        tenant: &TenantId,
-        id: DekId,
-        from: KekVersion,
-        to: &WrappedDek,
-    ) -> Result<bool, DekStoreError> {
-        self.fuse
-            .step(dead(), self.inner.replace(tenant, id, from, to))
-            .await
-    }
-
-    async fn below(
-        &self,
-        tenant: &TenantId,
-        version: KekVersion,
-        after: Option<DekId>,
-        limit: usize,
-    ) -> Result<Vec<DekRecord>, DekStoreError> {
-        // Small pages, so that dying between pages is tried too.
-        let page = self.inner.below(tenant, version, after, limit.min(2));
-        self.fuse.step(dead(), page).await
-    }
-
-    async fn shred(
-        &self,
-        tenant: &TenantId,
-        run: &RunId,
-        at: Timestamp,
-    ) -> Result<bool, DekStoreError> {
-        self.fuse
-            .step(dead(), self.inner.shred(tenant, run, at))
-            .await
-    }
-
-    async fn close(&self, tenant: &TenantId, version: KekVersion) -> Result<u64, DekStoreError> {
-        self.fuse
-            .step(dead(), self.inner.close(tenant, version))
-            .await
-    }
-}
-
-#[async_trait]
-impl KeyProvider for Mortal<MemoryKeys> {
-    async fn wrap(&self, context: WrapContext<'_>, dek: &DekBytes) -> Result<WrappedDek, KeyError> {
-        self.inner.wrap(context, dek).await
-    }
-
-    async fn unwrap(
-        &self,
-        context: WrapContext<'_>,
-        wrapped: &WrappedDek,
-    ) -> Result<DekBytes, KeyError> {
-        self.inner.unwrap(context, wrapped).await
-    }
-
-    async fn current(&self, tenant: &TenantId) -> Result<KekVersion, KeyError> {
-        self.inner.current(tenant).await
-    }
-
-    async fn rotate(&self, tenant: &TenantId) -> Result<KekVersion, KeyError> {
-        self.fuse
-            .step(refused(tenant), self.inner.rotate(tenant))
-            .await
-    }
-
-    async fn retire(&self, tenant: &TenantId, version: KekVersion) -> Result<(), KeyError> {
-        self.fuse
-            .step(refused(tenant), self.inner.retire(tenant, version))
-            .await
-    }
-}
-
-fn refused(tenant: &TenantId) -> KeyError {
-    KeyError::Missing {
-        tenant: tenant.clone(),
-        place: "a dead process".to_owned(),
-    }
-}
-
-#[async_trait]
-impl KeyLog for Mortal<MemoryKeyLog> {
-    async fn record(&self, event: &KeyEvent) -> Result<(), AccessLogError> {
-        let dead = AccessLogError("dead".to_owned());
-        self.fuse.step(dead, self.inner.record(event)).await
-    }
-}
 
 /// Runs of one tenant, each with a sealed value.
 struct World {
@@ -420,6 +280,30 @@ async fn a_new_key_that_was_wrapped_by_a_retired_version_is_wrapped_again() {
         Inserted::KekRetired
     );
     assert!(vault.run_key(tenant, &run).await.is_ok());
+}
+
+#[tokio::test]
+async fn who_read_a_key_before_it_was_wrapped_anew_still_gets_it() {
+    // covers: CTX-33
+    let world = World::new(Arc::new(MemoryDekStore::new()), "t", 2).await;
+    let (run, blob) = &world.blobs[0];
+    let before = world.store.of_run(&world.tenant, run).await.unwrap();
+    world.renew(&world.vault()).await.unwrap();
+    let late = Arc::new(Late {
+        inner: world.store.clone(),
+        before: Mutex::new(before.clone()),
+    });
+    let clock = Arc::new(ManualClock::new(Timestamp::from_micros(1)));
+    let vault = Vault::new(world.keys.clone(), late.clone(), world.log.clone(), clock);
+    let key = vault.run_key(&world.tenant, run).await.unwrap();
+    assert_eq!(
+        *key.open(world.slot(), blob).unwrap(),
+        run.as_str().as_bytes()
+    );
+    // Nor does another process that wraps anew at the same time report it as lost.
+    *late.before.lock().unwrap() = before;
+    let report = vault.rewrap(&world.tenant).await.unwrap();
+    assert_eq!((report.rewrapped, report.failed.len()), (0, 0));
 }
 
 #[tokio::test]
