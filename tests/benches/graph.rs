@@ -98,17 +98,17 @@ pub(crate) async fn run_one(runner: &SegmentRunner, segment: &PreparedSegment) -
     result.output
 }
 
-/// A step that costs nothing, as a future of its own.
-fn boxed(value: &Arc<Value>) -> BoxFuture<'static, Arc<Value>> {
-    let value = Arc::clone(value);
+/// A step that costs nothing, as a future of its own: takes an object and returns it.
+fn boxed(value: Value) -> BoxFuture<'static, Value> {
     Box::pin(async move { std::hint::black_box(value) })
 }
 
 /// Steps that cost nothing, one after the other, without a spawn.
-async fn boxed_steps(value: &Arc<Value>, steps: usize) {
+async fn boxed_steps(mut value: Value, steps: usize) -> Value {
     for _ in 0..steps {
-        std::hint::black_box(boxed(value).await);
+        value = boxed(value).await;
     }
+    value
 }
 
 pub(crate) fn measure(report: &mut Report) {
@@ -120,7 +120,7 @@ pub(crate) fn measure(report: &mut Report) {
         .build();
     let prepare =
         |segment: &SegmentDefinition| runner.prepare(segment).expect("the segment is valid");
-    let value = Arc::new(json!({"n": 1}));
+    let input = || json!({"n": 1});
 
     if report.wants("graph/chain100") {
         const RUNS: usize = 200;
@@ -130,9 +130,10 @@ pub(crate) fn measure(report: &mut Report) {
                 run_one(&runner, &segment).await;
             }
         });
-        let floor = rate(&runtime, RUNS * 100, || {
-            let value = Arc::clone(&value);
-            async move { boxed_steps(&value, RUNS * 100).await }
+        let floor = rate(&runtime, RUNS * 100, || async {
+            for _ in 0..RUNS {
+                std::hint::black_box(boxed_steps(input(), 100).await);
+            }
         });
         report.add(
             "graph/chain100",
@@ -151,15 +152,12 @@ pub(crate) fn measure(report: &mut Report) {
                 assert_eq!(output["output"].as_array().map(Vec::len), Some(100));
             }
         });
-        let floor = rate(&runtime, RUNS * 102, || {
-            let value = Arc::clone(&value);
-            async move {
-                for _ in 0..RUNS {
-                    boxed_steps(&value, 1).await;
-                    let leaves = (0..100).map(|_| boxed(&value));
-                    std::hint::black_box(futures_util::future::join_all(leaves).await);
-                    boxed_steps(&value, 1).await;
-                }
+        let floor = rate(&runtime, RUNS * 102, || async {
+            for _ in 0..RUNS {
+                let value = boxed_steps(input(), 1).await;
+                let leaves = (0..100).map(|_| boxed(value.clone()));
+                let all = futures_util::future::join_all(leaves).await;
+                std::hint::black_box(boxed_steps(Value::Array(all), 1).await);
             }
         });
         report.add(
@@ -180,16 +178,12 @@ pub(crate) fn measure(report: &mut Report) {
             }
             assert_eq!(runs.join_all().await.len(), 1_000);
         });
-        let floor = rate(&runtime, 10_000, || {
-            let value = Arc::clone(&value);
-            async move {
-                let mut runs = JoinSet::new();
-                for _ in 0..1_000 {
-                    let value = Arc::clone(&value);
-                    runs.spawn(async move { boxed_steps(&value, 10).await });
-                }
-                runs.join_all().await;
+        let floor = rate(&runtime, 10_000, || async {
+            let mut runs = JoinSet::new();
+            for _ in 0..1_000 {
+                runs.spawn(async move { boxed_steps(input(), 10).await });
             }
+            assert_eq!(runs.join_all().await.len(), 1_000);
         });
         report.add(
             "graph/runs1000x10",

@@ -15,7 +15,7 @@ use llmteam_canvas::canvas::machine::{
 };
 use llmteam_canvas::canvas::plan::StepIndex;
 use llmteam_canvas::events::WorktrailEvent;
-use llmteam_canvas::runtime::StepInput;
+use llmteam_canvas::runtime::LocalState;
 use llmteam_security::clock::Timestamp;
 use serde_json::{Map, Value, json};
 use state::{Attempt, Request};
@@ -118,7 +118,7 @@ impl Simulation<'_> {
         let no_handler = self.prepared.step_without_handler();
         self.fold(Fact::Started {
             input,
-            settings: Box::new(settings),
+            settings: Arc::new(settings),
             no_handler,
         })?;
         let mut controls = self.scenario.control.clone();
@@ -260,7 +260,7 @@ impl Simulation<'_> {
                 if request.call != call || request.closed {
                     return Ok(());
                 }
-                let input = self.machine.step_input(step).map(StepInput::subject);
+                let input = self.machine.step_input(step).map(|it| it.subject());
                 let subject = input.as_deref().unwrap_or(&Value::Null);
                 let config = &self.prepared.spec(step).config;
                 let Some(output) = answer_outcome(config, subject, &answer["respond"]) else {
@@ -286,7 +286,7 @@ impl Simulation<'_> {
         self.fold(Fact::StepEnded {
             step,
             result,
-            state: Map::new(),
+            state: LocalState::default(),
             answer: None,
         })
     }
@@ -311,7 +311,7 @@ impl Simulation<'_> {
             request_id: format!("request {step:?} {call}"),
             task_type: text("task_type").unwrap_or_else(|| "approval".to_owned()),
             assignee: text("assignee_ref"),
-            state: Map::new(),
+            state: LocalState::default(),
         })
     }
 
@@ -360,7 +360,7 @@ impl Simulation<'_> {
         self.fold(Fact::StepEnded {
             step,
             result,
-            state: Map::new(),
+            state: LocalState::default(),
             answer: Some(Box::new(answer)),
         })
     }

@@ -72,10 +72,11 @@ async fn until_it_stops(
         let handle = match begin {
             Begin::Start(new) => session.runner.start(&new.0, runtime, new.1, config).await?,
             Begin::Recover => session.runner.recover(run, runtime, config).await?,
+            // The run keeps the settings it began with, its time limit among them.
             Begin::Resume(snapshot) => {
                 session
                     .runner
-                    .resume(&snapshot, runtime, Some(config))
+                    .resume(&snapshot, runtime, config, None)
                     .await?
             }
         };

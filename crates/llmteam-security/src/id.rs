@@ -173,7 +173,8 @@ pub fn generate(prefix: &str, clock: &dyn Clock) -> String {
     let micros = u64::try_from(clock.now().as_micros()).unwrap_or(0);
     let nanos = u32::try_from(micros % 1_000_000 * 1_000).unwrap_or(0);
     let time = uuid::Timestamp::from_unix(NoContext, micros / 1_000_000, nanos);
-    format!("{prefix}{}", Uuid::new_v7(time).simple())
+    let mut hex = [0; uuid::fmt::Simple::LENGTH];
+    [prefix, Uuid::new_v7(time).simple().encode_lower(&mut hex)].concat()
 }
 
 impl RunId {

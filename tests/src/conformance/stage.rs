@@ -285,7 +285,10 @@ impl Stage {
                     Some(run) => Some(self.config(run)?),
                     None => None,
                 };
-                let handle = runner.resume(&snapshot, runtime, config).await?;
+                let settings = config.as_ref().map(|it| it.settings.clone());
+                let handle = runner
+                    .resume(&snapshot, runtime, config.unwrap_or_default(), settings)
+                    .await?;
                 self.follow(handle);
                 Ok("resumed".to_owned())
             }

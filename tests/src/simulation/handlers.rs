@@ -8,7 +8,7 @@ use llmteam_canvas::canvas::handler::{StepError, StepOutcome};
 use llmteam_canvas::canvas::machine::{RunEvent, RunIdentity, RunMachine};
 use llmteam_canvas::canvas::plan::{ExecutionPlan, StepIndex};
 use llmteam_canvas::events::{EventSource, Projection, WorktrailEvent};
-use llmteam_canvas::runtime::{RuntimeContext, StepContext, StepSpec};
+use llmteam_canvas::runtime::{RuntimeContext, StepContext, StepInput, StepSpec};
 use llmteam_security::clock::{ManualClock, Timestamp};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -207,7 +207,8 @@ impl Handlers {
             .catalog
             .get_handler(&spec.step_type)
             .ok_or_else(missing)?;
-        let input = machine.step_input(step).cloned().ok_or_else(missing)?;
+        let input = machine.step_input(step).ok_or_else(missing)?;
+        let input = StepInput::clone(input);
         let own = StepSpec::new(
             spec.step_id.clone(),
             spec.step_type.clone(),

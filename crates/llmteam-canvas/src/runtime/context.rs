@@ -88,6 +88,23 @@ impl RuntimeContext {
         .build()
     }
 
+    /// This context as a runner takes it: for this segment and input, on the runner's clock. A context that
+    /// nobody else holds is changed in place.
+    #[must_use]
+    pub(crate) fn for_run(
+        mut self,
+        segment_id: SegmentId,
+        input: Arc<Value>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let inner = Arc::make_mut(&mut self.0);
+        inner.segment_id = Some(segment_id);
+        inner.run_input = input;
+        inner.clock = clock;
+        inner.run_value = OnceLock::new();
+        self
+    }
+
     /// The same context for the segment that is run.
     #[must_use]
     pub fn with_segment(&self, segment_id: SegmentId) -> Self {

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use smallvec::SmallVec;
 
+use super::PortName;
+
 /// The input object of an activation, its subject, and for joins the slot values.
 ///
 /// Values are shared and immutable. The object itself is built only when somebody asks for it.
@@ -16,7 +18,7 @@ pub struct StepInput {
 }
 
 /// Values by port, in the order in which the ports were first connected.
-pub type PortValues = SmallVec<[(Arc<str>, Arc<Value>); 2]>;
+pub type PortValues = SmallVec<[(PortName, Arc<Value>); 1]>;
 
 #[derive(Debug, Clone)]
 enum Ports {

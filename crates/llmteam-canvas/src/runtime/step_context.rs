@@ -13,7 +13,10 @@ use llmteam_workflow::egress::Client;
 use serde_json::{Map, Value};
 use tokio::sync::Notify;
 
-use super::{ResourceNotFoundError, RuntimeContext, RuntimeContextError, StepInput, StepSpec};
+use super::{
+    LocalState, ResourceNotFoundError, RuntimeContext, RuntimeContextError, SharedRun, StepInput,
+    StepSpec,
+};
 use crate::canvas::handler::{EffectClass, StepError, effect_key};
 use crate::events::{EventEmitter, StepEvent};
 
@@ -35,13 +38,13 @@ pub trait StepLink: Send + Sync {
 /// State of one activation that outlives its attempts.
 #[derive(Debug, Default)]
 pub(crate) struct Activation {
-    state: Mutex<Map<String, Value>>,
+    state: Mutex<LocalState>,
     cancelled: AtomicBool,
     cancel: Notify,
 }
 
 impl Activation {
-    pub(crate) fn with_state(state: Map<String, Value>) -> Self {
+    pub(crate) fn with_state(state: LocalState) -> Self {
         Self {
             state: Mutex::new(state),
             ..Self::default()
@@ -53,11 +56,11 @@ impl Activation {
         self.cancel.notify_waiters();
     }
 
-    pub(crate) fn state(&self) -> Map<String, Value> {
+    pub(crate) fn state(&self) -> LocalState {
         self.lock().clone()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Map<String, Value>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, LocalState> {
         self.state
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
@@ -68,13 +71,13 @@ impl Activation {
 ///
 /// There is no way from here to another step's input, output, state or context.
 pub struct StepContext {
-    runtime: RuntimeContext,
-    step: Arc<StepSpec>,
-    link: Arc<dyn StepLink>,
+    run: Arc<SharedRun>,
+    /// The step's place in the run.
+    at: usize,
     activation: u32,
     attempt: u32,
     calls: AtomicU32,
-    input: StepInput,
+    input: Arc<StepInput>,
     shared: Arc<Activation>,
 }
 
@@ -91,17 +94,15 @@ impl std::fmt::Debug for StepContext {
 
 impl StepContext {
     pub(crate) fn new(
-        runtime: RuntimeContext,
-        step: Arc<StepSpec>,
-        link: Arc<dyn StepLink>,
+        run: Arc<SharedRun>,
+        at: usize,
         (activation, attempt): (u32, u32),
-        input: StepInput,
+        input: Arc<StepInput>,
         shared: Arc<Activation>,
     ) -> Self {
         Self {
-            runtime,
-            step,
-            link,
+            run,
+            at,
             activation,
             attempt,
             calls: AtomicU32::new(0),
@@ -110,9 +111,22 @@ impl StepContext {
         }
     }
 
+    /// A context of a run that has this step alone.
+    pub(crate) fn linked(
+        runtime: RuntimeContext,
+        step: Arc<StepSpec>,
+        link: Arc<dyn StepLink>,
+        attempt: (u32, u32),
+        input: StepInput,
+        shared: Arc<Activation>,
+    ) -> Self {
+        let run = SharedRun::new(runtime, Arc::new([step]), link);
+        Self::new(Arc::new(run), 0, attempt, Arc::new(input), shared)
+    }
+
     /// A context that belongs to no run: for testing a handler by itself. Events go nowhere.
     pub fn detached(runtime: RuntimeContext, step: StepSpec, input: StepInput) -> Self {
-        Self::new(
+        Self::linked(
             runtime,
             Arc::new(step),
             Arc::new(NoLink),
@@ -124,42 +138,42 @@ impl StepContext {
 
     /// Resources of the run, by reference.
     pub fn runtime(&self) -> &RuntimeContext {
-        &self.runtime
+        &self.run.runtime
     }
 
     /// The tenant the run belongs to.
     pub fn tenant_id(&self) -> &TenantId {
-        self.runtime.tenant_id()
+        self.run.runtime.tenant_id()
     }
 
     /// The workflow instance.
     pub fn instance_id(&self) -> &InstanceId {
-        self.runtime.instance_id()
+        self.run.runtime.instance_id()
     }
 
     /// The run.
     pub fn run_id(&self) -> &RunId {
-        self.runtime.run_id()
+        self.run.runtime.run_id()
     }
 
     /// The segment that runs; none for a detached context whose runtime names none.
     pub fn segment_id(&self) -> Option<&SegmentId> {
-        self.runtime.segment_id()
+        self.run.runtime.segment_id()
     }
 
     /// This step.
     pub fn step_id(&self) -> &StepId {
-        &self.step.step_id
+        &self.step().step_id
     }
 
     /// This step's type, configuration and ports.
     pub fn step(&self) -> &StepSpec {
-        &self.step
+        &self.run.steps[self.at]
     }
 
     /// The step's `config` object as the segment writes it.
     pub fn config(&self) -> &Map<String, Value> {
-        &self.step.config
+        &self.step().config
     }
 
     /// What this activation received.
@@ -184,12 +198,12 @@ impl StepContext {
 
     /// Sets step-local state. It is recorded when the attempt ends.
     pub fn set_state(&self, key: impl Into<String>, value: Value) {
-        self.shared.lock().insert(key.into(), value);
+        self.shared.lock().insert(key, value);
     }
 
     /// Forgets all step-local state.
     pub fn clear_state(&self) {
-        self.shared.lock().clear();
+        *self.shared.lock() = LocalState::default();
     }
 
     /// Resolves when the attempt is to stop.
@@ -208,7 +222,7 @@ impl StepContext {
     /// No store is registered under the name.
     pub fn get_store(&self, id: &str) -> Result<ScopedStore, ResourceNotFoundError> {
         let scope = KeyCodec::instance(self.tenant_id(), self.instance_id());
-        Ok(ScopedStore::new(self.runtime.resolve_store(id)?, scope))
+        Ok(ScopedStore::new(self.run.runtime.resolve_store(id)?, scope))
     }
 
     /// A part of the store of this name that all instances of the tenant share.
@@ -217,7 +231,7 @@ impl StepContext {
     /// No store is registered under the name.
     pub fn get_tenant_store(&self, id: &str) -> Result<ScopedStore, ResourceNotFoundError> {
         let scope = KeyCodec::tenant(self.tenant_id());
-        Ok(ScopedStore::new(self.runtime.resolve_store(id)?, scope))
+        Ok(ScopedStore::new(self.run.runtime.resolve_store(id)?, scope))
     }
 
     /// The HTTP client of this name.
@@ -225,7 +239,7 @@ impl StepContext {
     /// # Errors
     /// No client is registered under the name.
     pub fn get_client(&self, id: &str) -> Result<Arc<dyn Client>, ResourceNotFoundError> {
-        self.runtime.resolve_client(id)
+        self.run.runtime.resolve_client(id)
     }
 
     /// The language model of this name.
@@ -233,7 +247,7 @@ impl StepContext {
     /// # Errors
     /// No model is registered under the name.
     pub fn get_llm(&self, id: &str) -> Result<Arc<dyn LlmProvider>, ResourceNotFoundError> {
-        self.runtime.resolve_llm(id)
+        self.run.runtime.resolve_llm(id)
     }
 
     /// The value of a secret of the run's tenant.
@@ -241,7 +255,7 @@ impl StepContext {
     /// # Errors
     /// No provider is configured, it knows no such secret, or it refuses it.
     pub async fn get_secret(&self, id: &str) -> Result<Secret, RuntimeContextError> {
-        self.runtime.resolve_secret(id).await
+        self.run.runtime.resolve_secret(id).await
     }
 
     /// Who calls out, for stand-ins that answer by it.
@@ -262,13 +276,13 @@ impl StepContext {
         if event.event_type.is_lifecycle() {
             tracing::warn!(step = %self.step_id(), event = %event.event_type, "not an event of a handler");
         } else if !event.event_type.is_call() || self.emits_calls() {
-            self.link.emit(&self.step, self.activation, event);
+            self.run.link.emit(self.step(), self.activation, event);
         }
     }
 
     /// Whether the run keeps call events; without them they need not be built.
     pub fn emits_calls(&self) -> bool {
-        self.link.emits_calls()
+        self.run.link.emits_calls()
     }
 
     /// Opens the next outside call of this attempt and returns its idempotency key.
@@ -280,7 +294,10 @@ impl StepContext {
     pub async fn begin_effect(&self, class: EffectClass) -> Result<String, StepError> {
         let n = self.calls.fetch_add(1, Ordering::Relaxed);
         if class == EffectClass::AtMostOnce {
-            self.link.intent(&self.step, self.activation, n).await?;
+            self.run
+                .link
+                .intent(self.step(), self.activation, n)
+                .await?;
         }
         Ok(effect_key(
             self.tenant_id(),

@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use llmteam_security::id::StepId;
 use serde_json::{Map, Value};
 
+use super::PortName;
 use crate::canvas::handler::StepError;
 
 /// A step as its handler knows it: who it is, how it is configured, where its result may go.
@@ -21,7 +22,7 @@ pub struct StepSpec {
     /// The `config` object as the segment writes it.
     pub config: Map<String, Value>,
     /// Names of the effective output ports; the primary one, where the type has one, is first.
-    pub outputs: Vec<Arc<str>>,
+    pub outputs: Vec<PortName>,
     prepared: OnceLock<Prepared>,
 }
 
@@ -33,7 +34,7 @@ impl StepSpec {
         step_id: StepId,
         step_type: String,
         config: Map<String, Value>,
-        outputs: Vec<Arc<str>>,
+        outputs: Vec<PortName>,
     ) -> Self {
         Self {
             step_id,

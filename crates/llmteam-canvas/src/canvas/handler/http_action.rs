@@ -339,7 +339,7 @@ mod tests {
             .extend(config.as_object().unwrap().clone());
         let link = Arc::new(Recorder::default());
         let spec = Arc::new(step(ACTION, full));
-        let context = StepContext::new(
+        let context = StepContext::linked(
             runtime,
             spec,
             Arc::clone(&link) as _,

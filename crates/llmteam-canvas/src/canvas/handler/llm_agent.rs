@@ -260,7 +260,7 @@ mod tests {
         runtime.llms().register("main", Arc::clone(model) as _);
         runtime.stores().register("prompts", Arc::new(prompts()));
         let link = Arc::clone(link) as _;
-        StepContext::new(
+        StepContext::linked(
             runtime,
             Arc::new(step("llm_agent", config)),
             link,
@@ -463,7 +463,7 @@ mod tests {
         let spec = Arc::new(step("llm_agent", json!({ "llm_ref": "main" })));
         let link = Arc::new(Recorder::default());
         let input = whole(json!("x"));
-        let context = StepContext::new(runtime, spec, link, (1, 1), input, Arc::clone(&shared));
+        let context = StepContext::linked(runtime, spec, link, (1, 1), input, Arc::clone(&shared));
         let (outcome, ()) = tokio::join!(Arc::new(LLMAgentHandler).run(context), async {
             tokio::task::yield_now().await;
             shared.cancel();

@@ -79,7 +79,7 @@ mod tests {
     #[tokio::test]
     async fn the_result_goes_to_the_renamed_primary_port() {
         let spec = step("parallel_join", json!({}));
-        let ports = vec![Arc::from("merged")];
+        let ports = vec!["merged".into()];
         let spec = StepSpec::new(spec.step_id, spec.step_type, spec.config, ports);
         let input = whole(json!({})).with_slots(vec![Arc::new(json!(1))]);
         let result = output(ParallelJoinHandler, spec, input).await.unwrap();

@@ -32,7 +32,7 @@ fn prepare(step: &StepSpec) -> Result<(), StepError> {
 fn branches(step: &StepSpec) -> impl Iterator<Item = &str> {
     step.outputs
         .iter()
-        .map(AsRef::as_ref)
+        .map(|port| &**port)
         .filter(|port| *port != "error")
 }
 
@@ -42,11 +42,12 @@ mod tests {
 
     use super::*;
     use crate::canvas::handler::testing::{output, refuses, step, whole};
+    use crate::runtime::PortName;
 
     //
     #[tokio::test]
     async fn every_port_but_error_gets_the_subject() {
-        let ports = ["branch_1", "branch_2", "audit", "error"].map(Arc::from);
+        let ports = ["branch_1", "branch_2", "audit", "error"].map(PortName::from);
         let spec = step("parallel_split", json!({}));
         let spec = StepSpec::new(spec.step_id, spec.step_type, spec.config, ports.to_vec());
         let split = output(ParallelSplitHandler, spec, whole(json!({ "a": 1 })))

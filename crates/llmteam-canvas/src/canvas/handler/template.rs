@@ -103,12 +103,13 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::runtime::PortName;
 
     fn check(template: &str, expected: &str) {
         let subject = json!({ "name": "Ann", "n": 2, "list": [1, {"a": null}], "nested": "{name}", "é": "e" });
         let ports = [
-            (Arc::from("topic"), Arc::new(json!("rust"))),
-            (Arc::from("n"), Arc::new(json!(7))),
+            (PortName::from("topic"), Arc::new(json!("rust"))),
+            (PortName::from("n"), Arc::new(json!(7))),
         ];
         let input = StepInput::of_ports(ports.into_iter().collect());
         let names = Names {

@@ -9,7 +9,7 @@ use super::{StepError, StepHandler, StepOutcome};
 use crate::canvas::catalog::StepCatalog;
 use crate::events::StepEvent;
 use crate::runtime::testing::runtime;
-use crate::runtime::{RuntimeContext, StepContext, StepInput, StepLink, StepSpec};
+use crate::runtime::{PortName, RuntimeContext, StepContext, StepInput, StepLink, StepSpec};
 
 /// A step of a built-in type with the type's own output ports.
 pub(super) fn step(step_type: &str, config: Value) -> StepSpec {
@@ -25,7 +25,7 @@ pub(super) fn step(step_type: &str, config: Value) -> StepSpec {
         metadata
             .output_ports
             .iter()
-            .map(|port| Arc::from(port.name.as_str()))
+            .map(|port| PortName::from(port.name.as_str()))
             .collect(),
     )
 }
@@ -42,7 +42,7 @@ pub(super) fn whole(input: Value) -> StepInput {
 
 /// Values by port; the subject is the whole object.
 pub(super) fn ports<const N: usize>(values: [(&str, Value); N]) -> StepInput {
-    let values = values.map(|(port, value)| (Arc::from(port), Arc::new(value)));
+    let values = values.map(|(port, value)| (PortName::from(port), Arc::new(value)));
     StepInput::of_ports(values.into_iter().collect())
 }
 

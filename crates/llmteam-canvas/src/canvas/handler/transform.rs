@@ -155,7 +155,7 @@ mod tests {
             "work".parse().unwrap(),
             "transform".to_owned(),
             Map::new(),
-            vec![Arc::from("result"), Arc::from("extra")],
+            vec!["result".into(), "extra".into()],
         );
         let input = ports([("x", json!(1))]).with_subject(Arc::new(json!({ "extra": 1 })));
         let result = output(TransformHandler, renamed, input).await.unwrap();

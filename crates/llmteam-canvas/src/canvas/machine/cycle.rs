@@ -9,7 +9,7 @@ use super::state::{EdgeState, LoopState, Resolution, StepStatus};
 use super::{Fold, SkipReason};
 use crate::canvas::handler::StepError;
 use crate::canvas::plan::{JoinKind, LoopIndex, PlanLoop, StepIndex};
-use crate::runtime::{PortValues, StepInput};
+use crate::runtime::{PortName, PortValues, StepInput};
 
 impl Fold<'_> {
     /// One own step settled or one inner loop closed.
@@ -68,7 +68,7 @@ impl Fold<'_> {
             }
         }
         self.run.loops[at.at()].iteration = iteration;
-        self.run.steps[looped.header.at()].prepared = Some(Box::new(input));
+        self.run.steps[looped.header.at()].prepared = Some(Arc::new(input));
         self.make_ready(looped.header);
     }
 
@@ -100,7 +100,7 @@ impl Fold<'_> {
         let mut back = PortValues::new();
         for &edge in &looped.back_edges {
             if let Some(value) = self.carried(edge) {
-                put(&mut back, Arc::clone(&self.plan.edge(edge).to_port), value);
+                put(&mut back, self.plan.edge(edge).to_port.clone(), value);
             }
         }
         let is_entry = looped.header == self.plan.entry;
@@ -184,7 +184,7 @@ impl Fold<'_> {
 }
 
 /// Sets the value on a port.
-fn put(ports: &mut PortValues, port: Arc<str>, value: Arc<Value>) {
+fn put(ports: &mut PortValues, port: PortName, value: Arc<Value>) {
     match ports.iter_mut().find(|(name, _)| *name == port) {
         Some(slot) => slot.1 = value,
         None => ports.push((port, value)),

@@ -9,7 +9,7 @@ use super::state::Output;
 use crate::canvas::handler::StepError;
 use crate::canvas::plan::StepIndex;
 use crate::events::StepEvent;
-use crate::runtime::StepInput;
+use crate::runtime::{PortName, StepInput};
 
 /// One numbered event of a run.
 #[derive(Debug, Clone)]
@@ -81,7 +81,7 @@ pub enum Happening {
     },
     StepStarted {
         activation: u32,
-        input: StepInput,
+        input: Arc<StepInput>,
     },
     StepCompleted {
         activation: u32,
@@ -123,12 +123,12 @@ pub enum Happening {
         duration_ms: u64,
     },
     DataConsumed {
-        input_port: Arc<str>,
+        input_port: PortName,
         from_step: StepIndex,
-        from_port: Arc<str>,
+        from_port: PortName,
     },
     DataProduced {
-        output_port: Arc<str>,
+        output_port: PortName,
         value: Arc<Value>,
     },
     Emitted(StepEvent),

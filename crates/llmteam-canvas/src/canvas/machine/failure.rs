@@ -8,6 +8,7 @@ use super::state::{End, Output, RunPhase, StepStatus};
 use super::{Command, Fold, Happening};
 use crate::canvas::handler::StepError;
 use crate::canvas::plan::StepIndex;
+use crate::runtime::PortName;
 
 impl Fold<'_> {
     /// An attempt failed: it is retried, or the failure is final.
@@ -53,7 +54,7 @@ impl Fold<'_> {
         let planned = self.plan.step(step);
         let mut fault = None;
         if planned.has_error_port {
-            let output = Output::Single(Arc::from("error"), Arc::new(error_info(error)));
+            let output = Output::Single(PortName::from("error"), Arc::new(error_info(error)));
             match self.judge(step, &output, true) {
                 Ok(judged) if judged.iter().any(|(_, value)| value.is_some()) => {
                     self.run.counts.failed += 1;

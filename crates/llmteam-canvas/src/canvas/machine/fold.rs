@@ -1,6 +1,8 @@
 //! Folding one record: is it possible here, and which rule does it set off.
 
-use serde_json::{Map, Value};
+use std::sync::Arc;
+
+use serde_json::Value;
 
 use super::state::{Output, RunPhase, StepStatus};
 use super::{
@@ -9,6 +11,7 @@ use super::{
 };
 use crate::canvas::plan::StepIndex;
 use crate::events::StepEvent;
+use crate::runtime::LocalState;
 
 impl RunMachine {
     /// Whether a record can follow. Changes nothing.
@@ -54,8 +57,8 @@ impl RunMachine {
     fn check_phase(&self, fact: &Fact, kind: &'static str) -> Result<(), ReplayError> {
         let phase = &self.run.phase;
         let fits = match fact {
-            Fact::Started { .. } => *phase == RunPhase::New,
-            Fact::Paused { .. } => *phase == RunPhase::Draining,
+            Fact::Started { .. } => matches!(phase, RunPhase::New),
+            Fact::Paused { .. } => matches!(phase, RunPhase::Draining),
             Fact::Resumed { .. } => matches!(phase, RunPhase::Paused { .. }),
             Fact::Continued => matches!(phase, RunPhase::Draining | RunPhase::Held),
             Fact::Cancelled { .. } => !matches!(phase, RunPhase::New | RunPhase::Ended(_)),
@@ -127,7 +130,7 @@ impl Fold<'_> {
             Fact::Resumed {
                 snapshot_id,
                 settings,
-            } => self.resume(snapshot_id, settings.as_deref()),
+            } => self.resume(snapshot_id, settings.as_ref()),
             Fact::Cancelled { reason } => self.cancel_run(reason),
             Fact::TimedOut => self.time_out(),
         }
@@ -137,7 +140,7 @@ impl Fold<'_> {
         &mut self,
         step: StepIndex,
         result: &Ending,
-        local: &Map<String, Value>,
+        local: &LocalState,
         answer: Option<&AnswerFact>,
     ) {
         if let Some(AnswerFact {
@@ -154,9 +157,7 @@ impl Fold<'_> {
         }
         let state = &mut self.run.steps[step.at()];
         state.intent = None;
-        if !local.is_empty() || !state.local.is_empty() {
-            state.local.clone_from(local);
-        }
+        state.local.clone_from(local);
         match result {
             Ending::Ok(value) => {
                 self.leave(step, StepStatus::Completed);
@@ -173,7 +174,7 @@ impl Fold<'_> {
         request_id: &str,
         task_type: &str,
         assignee: Option<&str>,
-        local: &Map<String, Value>,
+        local: &LocalState,
     ) {
         self.leave(step, StepStatus::Suspended);
         self.run.suspended += 1;
@@ -219,7 +220,7 @@ impl Fold<'_> {
     }
 
     /// The step has a result: its edges are judged and it is settled.
-    fn complete(&mut self, step: StepIndex, value: &std::sync::Arc<Value>) {
+    fn complete(&mut self, step: StepIndex, value: &Arc<Value>) {
         let output = self.shape(step, value);
         let state = &mut self.run.steps[step.at()];
         let (activation, started) = (state.activation, state.started_at);

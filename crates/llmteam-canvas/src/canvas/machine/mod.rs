@@ -29,7 +29,7 @@ use std::time::Duration;
 
 use llmteam_security::clock::Timestamp;
 use llmteam_security::id::{InstanceId, RunId, SegmentId, StepId, TenantId};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 pub use self::error::ReplayError;
 pub use self::event::{Happening, RunEvent, SkipReason};
@@ -39,7 +39,7 @@ use self::start::ReadyQueue;
 use self::state::{EdgeState, LoopState, StepState, Times};
 pub use self::state::{End, Output, RunPhase, StepStatus};
 use crate::canvas::plan::{ExecutionPlan, LoopIndex, StepIndex};
-use crate::runtime::StepInput;
+use crate::runtime::{LocalState, StepInput};
 
 /// Who a run is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,7 +94,7 @@ pub struct RunMachine {
 struct Run {
     identity: Arc<RunIdentity>,
     phase: RunPhase,
-    settings: RunSettings,
+    settings: Arc<RunSettings>,
     input: Arc<Value>,
     /// The variable `run` of expressions, built when the first one asks.
     variable: OnceLock<Value>,
@@ -128,7 +128,7 @@ impl RunMachine {
         let run = Run {
             identity,
             phase: RunPhase::New,
-            settings: RunSettings::default(),
+            settings: Arc::default(),
             input: Arc::default(),
             variable: OnceLock::new(),
             steps: Vec::new(),
@@ -261,12 +261,12 @@ impl RunMachine {
     }
 
     /// What the present activation of a step received.
-    pub fn step_input(&self, step: StepIndex) -> Option<&StepInput> {
+    pub fn step_input(&self, step: StepIndex) -> Option<&Arc<StepInput>> {
         self.run.steps.get(step.at())?.input.as_ref()
     }
 
     /// Step-local state as the last ended attempt left it.
-    pub fn step_state(&self, step: StepIndex) -> Map<String, Value> {
+    pub fn step_state(&self, step: StepIndex) -> LocalState {
         self.run
             .steps
             .get(step.at())
@@ -327,7 +327,7 @@ impl RunMachine {
 
     /// Whether nothing runs and at least one step waits for a person.
     pub fn is_waiting(&self) -> bool {
-        self.run.phase == RunPhase::Running && self.run.slots_used == 0 && self.run.suspended > 0
+        self.run.phase.is_running() && self.run.slots_used == 0 && self.run.suspended > 0
     }
 
     /// How long at least one step has been running.

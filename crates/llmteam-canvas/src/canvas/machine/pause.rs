@@ -1,5 +1,7 @@
 //! Pausing and going on.
 
+use std::sync::Arc;
+
 use super::state::{RunPhase, StepStatus};
 use super::{Fold, Happening, RunSettings};
 use crate::canvas::plan::StepIndex;
@@ -7,7 +9,7 @@ use crate::canvas::plan::StepIndex;
 impl Fold<'_> {
     /// No step starts any more; pending retries wait for the resume.
     pub(super) fn drain(&mut self) {
-        if self.run.phase != RunPhase::Running {
+        if !self.run.phase.is_running() {
             return;
         }
         self.run.phase = RunPhase::Draining;
@@ -39,11 +41,11 @@ impl Fold<'_> {
     }
 
     /// The run goes on; steps start once what happened meanwhile is applied.
-    pub(super) fn resume(&mut self, snapshot_id: &str, settings: Option<&RunSettings>) {
+    pub(super) fn resume(&mut self, snapshot_id: &str, settings: Option<&Arc<RunSettings>>) {
         self.count_pause();
         self.run.resumed_from = Some(snapshot_id.to_owned());
         if let Some(settings) = settings {
-            self.run.settings = settings.clone();
+            self.run.settings = Arc::clone(settings);
         }
         let steps_completed = self.run.counts.completed;
         self.emit_top(None, || Happening::SegmentResumed {

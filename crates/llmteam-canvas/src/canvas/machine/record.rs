@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use llmteam_security::clock::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::canvas::handler::StepError;
 use crate::canvas::plan::StepIndex;
 use crate::events::StepEvent;
+use crate::runtime::LocalState;
 
 /// Format of the record body. Readers accept older; writers refuse newer.
 pub const RECORD_VERSION: u16 = 1;
@@ -41,7 +42,7 @@ pub enum Fact {
         /// The run input.
         input: Arc<Value>,
         /// How the run is to be run.
-        settings: Box<RunSettings>,
+        settings: Arc<RunSettings>,
         /// A reachable step without a handler: the run fails before anything starts.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         no_handler: Option<StepIndex>,
@@ -53,8 +54,8 @@ pub enum Fact {
         /// Its result.
         result: Ending,
         /// Step-local state at that moment.
-        #[serde(default, skip_serializing_if = "Map::is_empty")]
-        state: Map<String, Value>,
+        #[serde(default, skip_serializing_if = "LocalState::is_empty")]
+        state: LocalState,
         /// The answer that ended it, if it was suspended.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         answer: Option<Box<AnswerFact>>,
@@ -83,8 +84,8 @@ pub enum Fact {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         assignee: Option<String>,
         /// Step-local state at that moment.
-        #[serde(default, skip_serializing_if = "Map::is_empty")]
-        state: Map<String, Value>,
+        #[serde(default, skip_serializing_if = "LocalState::is_empty")]
+        state: LocalState,
     },
     /// Nobody answered in time and the next in the chain was asked.
     Escalated {
@@ -118,7 +119,7 @@ pub enum Fact {
         snapshot_id: String,
         /// New settings, if the resume brought some.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        settings: Option<Box<RunSettings>>,
+        settings: Option<Arc<RunSettings>>,
     },
     /// The run was cancelled.
     Cancelled {
@@ -322,7 +323,7 @@ mod tests {
             fact: Fact::StepEnded {
                 step: StepIndex::new(3),
                 result: Ending::Err(Box::new(StepError::cancelled())),
-                state: Map::new(),
+                state: LocalState::default(),
                 answer: None,
             },
         };

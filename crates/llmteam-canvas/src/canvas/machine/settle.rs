@@ -119,7 +119,7 @@ impl Fold<'_> {
             {
                 Output::Keyed(Arc::clone(value))
             }
-            _ => Output::Single(Arc::clone(&planned.default_output), Arc::clone(value)),
+            _ => Output::Single(planned.default_output.clone(), Arc::clone(value)),
         }
     }
 
@@ -166,7 +166,7 @@ impl Fold<'_> {
                     let input = self.run.steps[step.at()]
                         .input
                         .as_ref()
-                        .map(crate::runtime::StepInput::object);
+                        .map(|it| it.object());
                     condition
                         .holds(&EdgeNames {
                             output,

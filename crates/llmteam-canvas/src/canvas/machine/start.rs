@@ -10,7 +10,7 @@ use super::state::{EdgeState, LoopState, Resolution, RunPhase, StepState, StepSt
 use super::{Command, Fold, Happening, RunSettings, SkipReason};
 use crate::canvas::handler::StepError;
 use crate::canvas::plan::{EdgeIndex, JoinKind, PlanStep, StepIndex};
-use crate::runtime::{PortValues, StepInput};
+use crate::runtime::{LocalState, PortName, PortValues, StepInput};
 
 /// Ready steps: `any` and `first` joins first, then by declaration.
 #[derive(Debug, Default)]
@@ -37,13 +37,13 @@ impl Fold<'_> {
     pub(super) fn begin_run(
         &mut self,
         input: &Arc<Value>,
-        settings: &RunSettings,
+        settings: &Arc<RunSettings>,
         no_handler: Option<StepIndex>,
     ) {
         let plan = self.plan;
         let run = &mut *self.run;
         run.phase = RunPhase::Running;
-        run.settings = settings.clone();
+        run.settings = Arc::clone(settings);
         run.input = Arc::clone(input);
         run.times.started = run.times.last;
         run.steps = plan
@@ -95,7 +95,7 @@ impl Fold<'_> {
         } else {
             1
         };
-        if self.run.phase != RunPhase::Running || self.run.slots_used >= slots.max(1) {
+        if !self.run.phase.is_running() || self.run.slots_used >= slots.max(1) {
             return false;
         }
         while let Some(Reverse((_, step))) = self.run.ready.heap.pop() {
@@ -121,7 +121,7 @@ impl Fold<'_> {
         let planned = self.plan.step(step);
         let prepared = self.run.steps[step.at()].prepared.take();
         let repeated = prepared.is_some();
-        let input = prepared.map_or_else(|| self.gather(step), |input| *input);
+        let input = prepared.unwrap_or_else(|| Arc::new(self.gather(step)));
         if self.run.settings.emit_data_events && !repeated {
             self.emit_consumed(step);
         }
@@ -130,11 +130,11 @@ impl Fold<'_> {
         let state = &mut self.run.steps[step.at()];
         state.activation += 1;
         state.attempt = 1;
-        state.local.clear();
+        state.local = LocalState::default();
         state.started_at = now;
         state.started_event = started_event;
         state.status = StepStatus::Running;
-        state.input = Some(input.clone());
+        state.input = Some(Arc::clone(&input));
         let activation = state.activation;
         self.take_slot();
         self.emit_top(Some(step), || Happening::StepStarted { activation, input });
@@ -194,7 +194,7 @@ impl Fold<'_> {
         let latest = |edges: &[EdgeIndex]| edges.iter().rev().find_map(|edge| self.carried(*edge));
         step.inputs
             .iter()
-            .filter_map(|input| Some((Arc::clone(&input.name), latest(&input.edges)?)))
+            .filter_map(|input| Some((input.name.clone(), latest(&input.edges)?)))
             .collect()
     }
 
@@ -222,9 +222,10 @@ impl Fold<'_> {
             for &at in &input.edges {
                 if self.run.edges[at.at()].resolution == Resolution::Carried {
                     let edge = plan.edge(at);
-                    let from_port = Arc::from(plan.definition.edges[at.at()].from_port.as_str());
+                    let from_port =
+                        PortName::from(plan.definition.edges[at.at()].from_port.as_str());
                     self.emit_top(Some(step), || Happening::DataConsumed {
-                        input_port: Arc::clone(&input.name),
+                        input_port: input.name.clone(),
                         from_step: edge.from,
                         from_port,
                     });

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::event::SkipReason;
 use crate::canvas::handler::StepError;
 use crate::canvas::plan::{PlanLoop, StepIndex};
-use crate::runtime::StepInput;
+use crate::runtime::{LocalState, PortName, StepInput};
 
 /// Where a step is in the present iteration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,11 +75,11 @@ pub(super) struct StepState {
     /// Why it is dead, if it is.
     pub(super) dead: Option<SkipReason>,
     /// The input of the next activation, where it is known before the start.
-    pub(super) prepared: Option<Box<StepInput>>,
-    pub(super) input: Option<StepInput>,
+    pub(super) prepared: Option<Arc<StepInput>>,
+    pub(super) input: Option<Arc<StepInput>>,
     pub(super) output: Option<Output>,
     /// Step-local state of the present activation.
-    pub(super) local: Map<String, Value>,
+    pub(super) local: LocalState,
     /// Call number of an intent that has no result.
     pub(super) intent: Option<u32>,
     pub(super) request_id: Option<String>,
@@ -105,7 +105,7 @@ impl StepState {
             prepared: None,
             input: None,
             output: None,
-            local: Map::new(),
+            local: LocalState::default(),
             intent: None,
             request_id: None,
             started_at: Timestamp::from_micros(0),
@@ -161,7 +161,7 @@ impl LoopState {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Output {
     /// `{port: value}` with one port.
-    Single(Arc<str>, Arc<Value>),
+    Single(PortName, Arc<Value>),
     /// A handler's port-keyed object.
     Keyed(Arc<Value>),
 }
@@ -205,6 +205,13 @@ pub enum RunPhase {
     },
     /// It is over.
     Ended(End),
+}
+
+impl RunPhase {
+    /// Whether steps are started.
+    pub fn is_running(&self) -> bool {
+        matches!(self, Self::Running)
+    }
 }
 
 /// How a run ended.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use llmteam_security::clock::Timestamp;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::*;
 use crate::canvas::catalog::StepCatalog;
@@ -46,7 +46,7 @@ fn fold(machine: &mut RunMachine, out: &mut Outbox, millis: i64, fact: Fact) {
 fn started() -> Fact {
     Fact::Started {
         input: Arc::new(json!({"k": 1})),
-        settings: Box::default(),
+        settings: Arc::default(),
         no_handler: None,
     }
 }
@@ -55,7 +55,7 @@ fn done(step: usize, value: Value) -> Fact {
     Fact::StepEnded {
         step: StepIndex::new(step),
         result: Ending::Ok(Arc::new(value)),
-        state: Map::new(),
+        state: Default::default(),
         answer: None,
     }
 }

@@ -15,7 +15,7 @@ use crate::canvas::catalog::StepTypeMetadata;
 use crate::canvas::definition::{DEFAULT_OUTPUT, SegmentDefinition, StepDefinition};
 use crate::canvas::expression::{Condition, InvalidCondition};
 use crate::canvas::ports::EffectivePorts;
-use crate::runtime::StepSpec;
+use crate::runtime::{PortName, StepSpec};
 
 /// A definition that validation would have refused.
 #[derive(Debug, thiserror::Error)]
@@ -121,7 +121,6 @@ impl Graph {
             .iter()
             .map(|ports| ports.has_output(DEFAULT_OUTPUT))
             .collect();
-        let mut names = Names::default();
         let edges = definition
             .edges
             .iter()
@@ -134,11 +133,11 @@ impl Graph {
                     from: StepIndex::new(from),
                     to: StepIndex::new(to),
                     source: if has_port {
-                        EdgeSource::Port(names.get(&edge.from_port))
+                        EdgeSource::Port(PortName::from(edge.from_port.as_str()))
                     } else {
                         EdgeSource::Whole
                     },
-                    to_port: names.get(&edge.to_port),
+                    to_port: PortName::from(edge.to_port.as_str()),
                     condition: edge
                         .condition
                         .as_deref()
@@ -152,13 +151,7 @@ impl Graph {
             .collect::<Result<Vec<_>, PlanError>>()?;
         let mut steps = Vec::with_capacity(definition.steps.len());
         for (at, step) in definition.steps.iter().enumerate() {
-            steps.push(self.step(
-                at,
-                step,
-                &mut names,
-                forest.reached[at],
-                forest.innermost[at],
-            )?);
+            steps.push(self.step(at, step, forest.reached[at], forest.innermost[at])?);
         }
         self.connect(&mut steps, &edges);
         self.find_feeders(&mut steps, &edges);
@@ -172,6 +165,7 @@ impl Graph {
         Ok(ExecutionPlan {
             definition: definition.clone(),
             digest: digest::digest(definition, &used)?,
+            specs: steps.iter().map(|it| Arc::clone(&it.spec)).collect(),
             steps,
             edges,
             loops: forest.loops,
@@ -184,12 +178,15 @@ impl Graph {
         &self,
         at: usize,
         step: &StepDefinition,
-        names: &mut Names,
         reachable: bool,
         innermost: Option<super::LoopIndex>,
     ) -> Result<PlanStep, PlanError> {
         let ports = &self.ports[at];
-        let outputs: Vec<Arc<str>> = ports.outputs.iter().map(|name| names.get(name)).collect();
+        let outputs: Vec<PortName> = ports
+            .outputs
+            .iter()
+            .map(|name| PortName::from(name.as_str()))
+            .collect();
         let has_error_port = outputs.iter().any(|port| &**port == "error");
         let metadata = self.metadata[at].as_deref();
         let retries = if metadata.is_some_and(|it| !it.supports_retry) {
@@ -217,7 +214,7 @@ impl Graph {
             join: (step.step_type == "parallel_join").then(|| join_kind(step)),
             retries,
             timeout,
-            default_output: names.get(&ports.default_output),
+            default_output: PortName::from(ports.default_output.as_str()),
             has_error_port,
             inputs: Vec::new(),
             forward_in: Vec::new(),
@@ -233,14 +230,14 @@ impl Graph {
 
     /// Tells every step its edges, connected ports and slots.
     fn connect(&self, steps: &mut [PlanStep], edges: &[PlanEdge]) {
-        let mut ports_named = vec![None::<Arc<str>>; steps.len()];
+        let mut ports_named = vec![None::<PortName>; steps.len()];
         let mut agree = vec![true; steps.len()];
         for (at, edge) in edges.iter().enumerate() {
             let at = EdgeIndex::new(at);
             steps[edge.from.at()].outgoing.push(at);
             let target = edge.to.at();
             match &ports_named[target] {
-                None => ports_named[target] = Some(Arc::clone(&edge.to_port)),
+                None => ports_named[target] = Some(edge.to_port.clone()),
                 Some(port) => agree[target] &= *port == edge.to_port,
             }
             let step = &mut steps[target];
@@ -260,7 +257,7 @@ impl Graph {
                         .as_deref()
                         .and_then(|it| it.input(&edge.to_port));
                     step.inputs.push(PlanInput {
-                        name: Arc::clone(&edge.to_port),
+                        name: edge.to_port.clone(),
                         required: spec.is_none_or(|it| it.required),
                         edges: vec![at],
                     });
@@ -313,20 +310,5 @@ fn join_kind(step: &StepDefinition) -> JoinKind {
         Some("any") => JoinKind::Any,
         Some("first") => JoinKind::First,
         _ => JoinKind::All,
-    }
-}
-
-/// Port names, each stored once.
-#[derive(Default)]
-struct Names(HashMap<String, Arc<str>>);
-
-impl Names {
-    fn get(&mut self, name: &str) -> Arc<str> {
-        if let Some(known) = self.0.get(name) {
-            return Arc::clone(known);
-        }
-        let shared: Arc<str> = Arc::from(name);
-        self.0.insert(name.to_owned(), Arc::clone(&shared));
-        shared
     }
 }

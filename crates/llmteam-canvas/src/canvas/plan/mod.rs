@@ -18,7 +18,7 @@ pub use self::joins::JoinKind;
 pub use self::loops::PlanLoop;
 use crate::canvas::definition::SegmentDefinition;
 use crate::canvas::expression::Condition;
-use crate::runtime::StepSpec;
+use crate::runtime::{PortName, StepSpec};
 
 /// A segment, compiled once and shared by all its runs.
 #[derive(Debug)]
@@ -26,6 +26,8 @@ pub struct ExecutionPlan {
     pub(crate) definition: SegmentDefinition,
     pub(crate) digest: String,
     pub(crate) steps: Vec<PlanStep>,
+    /// What handlers know of the steps, in the same order.
+    pub(crate) specs: Arc<[Arc<StepSpec>]>,
     pub(crate) edges: Vec<PlanEdge>,
     pub(crate) loops: Vec<PlanLoop>,
     pub(crate) entry: StepIndex,
@@ -45,7 +47,7 @@ pub struct PlanStep {
     /// Limit of one attempt.
     pub(crate) timeout: Option<Duration>,
     /// Where a result goes that names no port.
-    pub(crate) default_output: Arc<str>,
+    pub(crate) default_output: PortName,
     /// Whether a failure can leave through an `error` port.
     pub(crate) has_error_port: bool,
     /// Connected input ports, in order of their first edge.
@@ -59,7 +61,7 @@ pub struct PlanStep {
     /// Edges out of the step, in declaration order.
     pub(crate) outgoing: Vec<EdgeIndex>,
     /// The port that all edges into the step name, if they agree.
-    pub(crate) only_port: Option<Arc<str>>,
+    pub(crate) only_port: Option<PortName>,
     /// The innermost loop around the step.
     pub(crate) innermost: Option<LoopIndex>,
     /// For `any` and `first` joins: the steps that only feed it.
@@ -71,7 +73,7 @@ pub struct PlanStep {
 /// A connected input port.
 #[derive(Debug)]
 pub(crate) struct PlanInput {
-    pub(crate) name: Arc<str>,
+    pub(crate) name: PortName,
     /// Whether the step can start by a value on this port.
     pub(crate) required: bool,
     /// Forward edges into the port, in declaration order.
@@ -84,7 +86,7 @@ pub struct PlanEdge {
     pub(crate) from: StepIndex,
     pub(crate) to: StepIndex,
     pub(crate) source: EdgeSource,
-    pub(crate) to_port: Arc<str>,
+    pub(crate) to_port: PortName,
     pub(crate) condition: Option<Condition>,
     /// The loop whose back edge this is.
     pub(crate) closes: Option<LoopIndex>,
@@ -96,7 +98,7 @@ pub struct PlanEdge {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum EdgeSource {
     /// The value of an effective port.
-    Port(Arc<str>),
+    Port(PortName),
     /// The whole output object.
     Whole,
 }

@@ -53,7 +53,8 @@ struct InFlight {
 /// All attempts of one run that are not over.
 #[derive(Default)]
 pub(super) struct Attempts {
-    tasks: JoinSet<Result<StepOutcome, StepError>>,
+    /// Made for the first attempt that is not over at once.
+    tasks: Option<JoinSet<Result<StepOutcome, StepError>>>,
     in_flight: HashMap<Id, InFlight>,
     /// Finished at the first poll, in the order of starting.
     at_once: Vec<Finished>,
@@ -93,7 +94,8 @@ impl Attempts {
             });
         } else if let Some(attempt) = attempt {
             let runtime = runtime.clone();
-            let task = self.tasks.spawn(async move {
+            let tasks = self.tasks.get_or_insert_default();
+            let task = tasks.spawn(async move {
                 let attempt = async {
                     attempt
                         .await
@@ -117,7 +119,7 @@ impl Attempts {
     /// Hands over everything that has finished by now.
     pub(super) fn take_finished(&mut self, mut take: impl FnMut(Finished)) {
         self.at_once.drain(..).for_each(&mut take);
-        while let Some(joined) = self.tasks.try_join_next_with_id() {
+        while let Some(joined) = self.tasks.as_mut().and_then(JoinSet::try_join_next_with_id) {
             if let Some(finished) = self.joined(joined) {
                 take(finished);
             }
@@ -126,7 +128,11 @@ impl Attempts {
 
     /// Waits until a future is over; never resolves when none is left.
     pub(super) async fn wait_for_one(&mut self) {
-        match self.tasks.join_next_with_id().await {
+        let joined = match &mut self.tasks {
+            Some(tasks) => tasks.join_next_with_id().await,
+            None => None,
+        };
+        match joined {
             Some(joined) => {
                 let finished = self.joined(joined);
                 self.at_once.extend(finished);
@@ -195,7 +201,7 @@ impl Attempts {
 
     /// Drops every future at once.
     pub(super) fn drop_all(&mut self) {
-        self.tasks.abort_all();
+        self.tasks.iter_mut().for_each(JoinSet::abort_all);
     }
 
     /// Whether an attempt of the step is still leaving.

@@ -8,22 +8,22 @@ use std::sync::Arc;
 
 use llmteam_workflow::human::HumanEvent;
 use llmteam_workflow::persistence::JournalError;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use super::attempts::{AttemptId, Attempts, Finished};
-use super::link::{RunnerLink, StepMessage};
-use super::live::{Control, PauseReply};
+use super::link::RunnerLink;
 use super::log::RunLog;
+use super::mailbox::{Control, Inbox, PauseReply, StepMessage};
 use super::prepared::PreparedSegment;
 use super::watch::Watch;
-use super::{Entered, Parts, RunConfig, RunnerError, SegmentResult, SegmentStatus};
+use super::{Parts, RunConfig, RunnerError, SegmentResult, SegmentStatus};
 use crate::canvas::handler::{StepError, StepOutcome};
 use crate::canvas::machine::{
     AnswerFact, Command, Ending, Fact, JournalRecord, Outbox, ReplayError, RunMachine, RunPhase,
     StepStatus,
 };
 use crate::canvas::plan::StepIndex;
-use crate::runtime::{Activation, RuntimeContext, StepContext};
+use crate::runtime::{Activation, RuntimeContext, SharedRun, StepContext};
 
 /// Why a run stopped without a result. Its journal is whole; it is left to recovery.
 #[derive(Debug, thiserror::Error)]
@@ -45,9 +45,9 @@ pub(super) struct Driver {
     pub(super) log: RunLog,
     pub(super) watch: Watch,
     pub(super) config: Arc<RunConfig>,
-    pub(super) control: mpsc::UnboundedReceiver<Control>,
-    link: Arc<RunnerLink>,
-    pub(super) messages: mpsc::UnboundedReceiver<StepMessage>,
+    pub(super) inbox: Inbox,
+    /// What the contexts of its steps share.
+    shared: Arc<SharedRun>,
     pub(super) attempts: Attempts,
     out: Outbox,
     /// Records folded in this turn and not yet kept.
@@ -99,10 +99,13 @@ impl Driver {
         log: RunLog,
         watch: Watch,
         config: Arc<RunConfig>,
-        control: mpsc::UnboundedReceiver<Control>,
+        inbox: Inbox,
         out: Outbox,
     ) -> Self {
-        let (link, messages) = RunnerLink::new(machine.settings().emit_call_events);
+        let emits_calls = machine.settings().emit_call_events;
+        let link = RunnerLink::new(Arc::clone(inbox.mailbox()), emits_calls);
+        let steps = Arc::clone(&machine.plan().specs);
+        let shared = SharedRun::new(runtime.clone(), steps, Arc::new(link));
         Self {
             parts: Arc::clone(parts),
             machine,
@@ -111,9 +114,8 @@ impl Driver {
             log,
             watch,
             config,
-            control,
-            link: Arc::new(link),
-            messages,
+            inbox,
+            shared: Arc::new(shared),
             attempts: Attempts::default(),
             out,
             batch: Vec::new(),
@@ -157,11 +159,8 @@ impl Driver {
     }
 
     /// Runs until the run ends, is paused, or waits and the caller asked for that.
-    pub(super) async fn run(
-        mut self: Box<Self>,
-        place: &Entered,
-    ) -> Result<SegmentResult, DriveError> {
-        let outcome = self.turns(place).await;
+    pub(super) async fn run(mut self: Box<Self>) -> Result<SegmentResult, DriveError> {
+        let outcome = self.turns().await;
         if outcome.is_err() {
             self.attempts.drop_all();
         } else {
@@ -186,10 +185,10 @@ impl Driver {
         Ok(result)
     }
 
-    async fn turns(&mut self, place: &Entered) -> Result<SegmentResult, DriveError> {
+    async fn turns(&mut self) -> Result<SegmentResult, DriveError> {
         loop {
             self.keep().await?;
-            self.tell_status(place);
+            self.tell_status();
             if self.carry_out().await? {
                 return Ok(SegmentResult::of(&self.machine));
             }
@@ -267,11 +266,11 @@ impl Driver {
     }
 
     /// Says what the run is doing to whoever asks this process.
-    fn tell_status(&mut self, place: &Entered) {
+    fn tell_status(&mut self) {
         let (status, _, _) = super::result::status_of(&self.machine);
         if self.told != Some(status) {
             self.told = Some(status);
-            place.note(status);
+            self.inbox.tell(status);
         }
     }
 
@@ -320,13 +319,11 @@ impl Driver {
     }
 
     pub(super) fn context(&self, step: StepIndex, shared: Arc<Activation>) -> Option<StepContext> {
-        let planned = self.machine.plan().step(step);
         Some(StepContext::new(
-            self.runtime.clone(),
-            Arc::clone(&planned.spec),
-            Arc::clone(&self.link) as Arc<dyn crate::runtime::StepLink>,
+            Arc::clone(&self.shared),
+            step.at(),
             self.machine.step_attempt(step),
-            self.machine.step_input(step)?.clone(),
+            Arc::clone(self.machine.step_input(step)?),
             shared,
         ))
     }
@@ -350,20 +347,22 @@ impl Driver {
     /// Takes in what steps said and what the host asks for. True: something was folded.
     fn listen(&mut self) -> Result<bool, DriveError> {
         let before = self.batch.len();
-        while let Ok(control) = self.control.try_recv() {
-            self.obey(control)?;
-        }
-        while let Ok(message) = self.messages.try_recv() {
-            self.note(message)?;
+        if let Some((controls, messages)) = self.inbox.take() {
+            for control in controls {
+                self.obey(control)?;
+            }
+            for message in messages {
+                self.note(message)?;
+            }
         }
         Ok(self.batch.len() > before)
     }
 
-    pub(super) fn obey(&mut self, control: Control) -> Result<(), DriveError> {
+    fn obey(&mut self, control: Control) -> Result<(), DriveError> {
         match control {
             Control::Pause(reply) => {
                 self.pausing.push(reply);
-                if *self.machine.phase() == RunPhase::Running {
+                if self.machine.phase().is_running() {
                     self.fold(Fact::PauseRequested)?;
                 }
             }
@@ -386,7 +385,7 @@ impl Driver {
         Ok(())
     }
 
-    pub(super) fn note(&mut self, message: StepMessage) -> Result<(), DriveError> {
+    fn note(&mut self, message: StepMessage) -> Result<(), DriveError> {
         let (step_id, activation) = match &message {
             StepMessage::Emit {
                 step_id,
@@ -453,7 +452,7 @@ impl Driver {
 
     /// After a resume: once what people did meanwhile is applied, steps start again.
     fn release_hold(&mut self) -> Result<bool, DriveError> {
-        let held = *self.machine.phase() == RunPhase::Held;
+        let held = matches!(self.machine.phase(), RunPhase::Held);
         if held {
             self.fold(Fact::Continued)?;
         }

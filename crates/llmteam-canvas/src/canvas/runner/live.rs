@@ -1,31 +1,12 @@
 //! Runs that this process is running or has paused, and the way to reach them.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use llmteam_security::id::{RunId, TenantId};
-use tokio::sync::{mpsc, oneshot};
 
-use super::{RunnerError, SegmentStatus};
-
-/// The answer to a pause: the snapshot, or none if the run ended first.
-pub(super) type PauseReply = oneshot::Sender<Result<Option<String>, RunnerError>>;
-
-/// What a host asks of a live run.
-#[derive(Debug)]
-pub(super) enum Control {
-    /// Stop starting steps and save a snapshot.
-    Pause(PauseReply),
-    /// End the run.
-    Cancel {
-        /// Why.
-        reason: String,
-        /// Whether to drop handlers at once.
-        force: bool,
-        /// Whether the run was cancelled by this.
-        reply: oneshot::Sender<bool>,
-    },
-}
+use super::SegmentStatus;
+use super::mailbox::{Control, Inbox, Mailbox};
 
 type Key = (TenantId, RunId);
 
@@ -36,76 +17,52 @@ pub(super) struct LiveRuns {
 }
 
 #[derive(Debug)]
-struct Entry {
-    status: SegmentStatus,
-    /// None once paused.
-    control: Option<mpsc::UnboundedSender<Control>>,
+enum Entry {
+    Live(Arc<Mailbox>),
+    Paused,
+}
+
+impl Entry {
+    fn status(&self) -> SegmentStatus {
+        match self {
+            Self::Live(run) => run.status(),
+            Self::Paused => SegmentStatus::Paused,
+        }
+    }
 }
 
 impl LiveRuns {
     /// Enters a run. None: the id is live already.
-    pub(super) fn enter(&self, key: &Key) -> Option<mpsc::UnboundedReceiver<Control>> {
+    pub(super) fn enter(&self, key: &Key) -> Option<Inbox> {
         let mut runs = self.lock();
-        if runs.get(key).is_some_and(|it| it.control.is_some()) {
+        if let Some(Entry::Live(_)) = runs.get(key) {
             return None;
         }
-        let (control, receiver) = mpsc::unbounded_channel();
-        runs.insert(
-            key.clone(),
-            Entry {
-                status: SegmentStatus::Pending,
-                control: Some(control),
-            },
-        );
-        Some(receiver)
-    }
-
-    /// Notes what a live run has come to.
-    pub(super) fn note(&self, key: &Key, status: SegmentStatus) {
-        if let Some(entry) = self.lock().get_mut(key) {
-            entry.status = status;
-        }
+        let mailbox = Arc::<Mailbox>::default();
+        runs.insert(key.clone(), Entry::Live(Arc::clone(&mailbox)));
+        Some(Inbox::new(mailbox))
     }
 
     /// The run's task is over: a paused run stays listed, any other is forgotten.
     pub(super) fn leave(&self, key: &Key, status: Option<SegmentStatus>) {
         let mut runs = self.lock();
         match status {
-            Some(SegmentStatus::Paused) => {
-                runs.insert(
-                    key.clone(),
-                    Entry {
-                        status: SegmentStatus::Paused,
-                        control: None,
-                    },
-                );
-            }
-            _ => {
-                runs.remove(key);
-            }
-        }
-    }
-
-    /// The run's task is gone without a word.
-    pub(super) fn forget_if_live(&self, key: &Key) {
-        let mut runs = self.lock();
-        if runs.get(key).is_some_and(|it| it.control.is_some()) {
-            runs.remove(key);
-        }
+            Some(SegmentStatus::Paused) => runs.insert(key.clone(), Entry::Paused),
+            _ => runs.remove(key),
+        };
     }
 
     /// Sends to a live run. False: there is none.
     pub(super) fn send(&self, key: &Key, control: Control) -> bool {
-        let runs = self.lock();
-        let Some(sender) = runs.get(key).and_then(|it| it.control.as_ref()) else {
-            return false;
-        };
-        sender.send(control).is_ok()
+        match self.lock().get(key) {
+            Some(Entry::Live(run)) => run.control(control),
+            _ => false,
+        }
     }
 
     /// The status of a live or paused run.
     pub(super) fn status(&self, key: &Key) -> Option<SegmentStatus> {
-        self.lock().get(key).map(|it| it.status)
+        self.lock().get(key).map(Entry::status)
     }
 
     /// Ids of a tenant's runs that are paused, or that are not.
@@ -113,7 +70,7 @@ impl LiveRuns {
         let runs = self.lock();
         let of_tenant = runs.iter().filter(|((owner, _), _)| owner == tenant);
         let mut ids: Vec<RunId> = of_tenant
-            .filter(|(_, it)| (it.status == SegmentStatus::Paused) == paused)
+            .filter(|(_, it)| (it.status() == SegmentStatus::Paused) == paused)
             .map(|((_, run), _)| run.clone())
             .collect();
         ids.sort();

@@ -11,6 +11,7 @@ mod error;
 mod link;
 mod live;
 mod log;
+mod mailbox;
 mod once;
 mod operate;
 mod pausing;
@@ -207,20 +208,17 @@ impl SegmentRunner {
             return Err(RunnerError::InputNotObject);
         }
         let input = Arc::new(input);
-        let runtime = self.runtime_of(segment, &runtime, &input);
+        let runtime = self.runtime_of(segment, runtime, &input);
         let identity = identity_of(segment, &runtime);
         let key = (identity.tenant_id.clone(), identity.run_id.clone());
-        let Some(control) = self.0.live.enter(&key) else {
+        let Some(inbox) = self.0.live.enter(&key) else {
             return Err(RunnerError::RunAlreadyExists(key.1));
         };
-        let entered = Entered {
-            parts: Arc::clone(&self.0),
-            key,
-        };
+        let entered = Entered::new(&self.0, key);
         let mut machine = RunMachine::new(Arc::clone(segment.plan()), Arc::new(identity));
         let fact = Fact::Started {
             input,
-            settings: Box::new(config.settings.clone()),
+            settings: Arc::new(config.settings.clone()),
             no_handler: segment.step_without_handler(),
         };
         let record = machine.record(fact, self.0.clock.now());
@@ -245,7 +243,7 @@ impl SegmentRunner {
             log,
             watch,
             config,
-            control,
+            inbox,
             out,
         );
         Ok(Begun {
@@ -312,15 +310,11 @@ impl SegmentRunner {
     fn runtime_of(
         &self,
         segment: &PreparedSegment,
-        runtime: &RuntimeContext,
+        runtime: RuntimeContext,
         input: &Arc<Value>,
     ) -> RuntimeContext {
-        let id = segment.segment_id().clone();
-        runtime.copy(|it| {
-            it.segment_id(id)
-                .run_input(Arc::clone(input))
-                .clock(Arc::clone(&self.0.clock))
-        })
+        let (id, input) = (segment.segment_id().clone(), Arc::clone(input));
+        runtime.for_run(id, input, Arc::clone(&self.0.clock))
     }
 }
 
@@ -344,10 +338,7 @@ impl Begun {
     async fn run(self) -> Result<SegmentResult, RunnerError> {
         let Self { driver, entered } = self;
         let runtime = driver.runtime.clone();
-        let result = runtime
-            .scope(driver.run(&entered))
-            .await
-            .map_err(RunnerError::from);
+        let result = runtime.scope(driver.run()).await.map_err(RunnerError::from);
         entered.leave(result.as_ref().ok().map(|it| it.status));
         result
     }
@@ -361,24 +352,32 @@ impl Begun {
 }
 
 /// A run's place among the live ones; it is given up even if the run's task is torn down.
-pub(in crate::canvas::runner) struct Entered {
+struct Entered {
     parts: Arc<Parts>,
     key: (TenantId, RunId),
+    left: bool,
 }
 
 impl Entered {
-    fn note(&self, status: SegmentStatus) {
-        self.parts.live.note(&self.key, status);
+    fn new(parts: &Arc<Parts>, key: (TenantId, RunId)) -> Self {
+        Self {
+            parts: Arc::clone(parts),
+            key,
+            left: false,
+        }
     }
 
-    fn leave(self, status: Option<SegmentStatus>) {
+    fn leave(mut self, status: Option<SegmentStatus>) {
+        self.left = true;
         self.parts.live.leave(&self.key, status);
     }
 }
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        self.parts.live.forget_if_live(&self.key);
+        if !self.left {
+            self.parts.live.leave(&self.key, None);
+        }
     }
 }
 

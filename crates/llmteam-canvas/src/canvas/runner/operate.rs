@@ -4,7 +4,7 @@ use llmteam_security::id::{RunId, TenantId};
 use llmteam_workflow::persistence::RunState;
 use tokio::sync::oneshot;
 
-use super::live::Control;
+use super::mailbox::Control;
 use super::{RunnerError, SegmentRunner, SegmentStatus};
 
 impl SegmentRunner {

@@ -14,7 +14,7 @@ use super::{
     identity_of,
 };
 use crate::canvas::definition::SegmentDefinition;
-use crate::canvas::machine::{Fact, JournalRecord, Outbox, RunMachine, RunPhase};
+use crate::canvas::machine::{Fact, JournalRecord, Outbox, RunMachine, RunPhase, RunSettings};
 use crate::runtime::RuntimeContext;
 
 /// A run read back from its journal and claimed.
@@ -50,7 +50,8 @@ impl SegmentRunner {
         Ok(begun.await?.spawn())
     }
 
-    /// Goes on with a paused run from its snapshot.
+    /// Goes on with a paused run from its snapshot, under the settings it began with unless
+    /// `settings` brings others; those in `config` do not count.
     ///
     /// # Errors
     /// The snapshot is unknown in this tenant and instance, damaged or used, or the run cannot be claimed.
@@ -58,7 +59,8 @@ impl SegmentRunner {
         &self,
         snapshot_id: &str,
         runtime: RuntimeContext,
-        config: Option<RunConfig>,
+        config: RunConfig,
+        settings: Option<RunSettings>,
     ) -> Result<RunHandle, RunnerError> {
         let tenant = runtime.tenant_id().clone();
         let not_found = || RunnerError::SnapshotNotFound(snapshot_id.to_owned());
@@ -84,14 +86,14 @@ impl SegmentRunner {
             it.run_id(snapshot.run_id.clone())
                 .instance_id(row.instance.clone())
         });
-        let settings = config.as_ref().map(|it| Box::new(it.settings.clone()));
+        let settings = settings.map(Arc::new);
         let used = || RunnerError::SnapshotConsumed(snapshot_id.to_owned());
         let of_crash = snapshot.snapshot_type == SnapshotType::Auto;
         let begun = self
             .take_over(
                 &snapshot.run_id,
                 runtime,
-                config.unwrap_or_default(),
+                config,
                 |phase, driver| match phase {
                     RunPhase::Paused { snapshot_id: held } if held == snapshot_id => Ok(driver
                         .fold(Fact::Resumed {
@@ -133,15 +135,12 @@ impl SegmentRunner {
         go_on: impl FnOnce(&RunPhase, &mut Driver) -> Result<(), RunnerError>,
     ) -> Result<Begun, RunnerError> {
         let key = (runtime.tenant_id().clone(), run_id.clone());
-        let control = self
+        let inbox = self
             .0
             .live
             .enter(&key)
             .ok_or_else(|| RunnerError::RunActive(run_id.clone()))?;
-        let entered = Entered {
-            parts: Arc::clone(&self.0),
-            key,
-        };
+        let entered = Entered::new(&self.0, key);
         let wants_events = self.wants_events(&runtime, &config);
         let claimed = self.claim(run_id, runtime, wants_events).await?;
         let Claimed {
@@ -168,7 +167,7 @@ impl SegmentRunner {
             ..Outbox::default()
         };
         let mut driver = Driver::new(
-            &self.0, machine, segment, runtime, log, watch, config, control, out,
+            &self.0, machine, segment, runtime, log, watch, config, inbox, out,
         );
         if let Err(error) = go_on(&phase, &mut driver) {
             driver.give_up().await;
@@ -212,7 +211,7 @@ impl SegmentRunner {
         match folded {
             Ok((machine, records, past)) => {
                 let input = Arc::clone(machine.input());
-                let runtime = self.runtime_of(&segment, &runtime, &input);
+                let runtime = self.runtime_of(&segment, runtime, &input);
                 Ok(Claimed {
                     segment,
                     machine,

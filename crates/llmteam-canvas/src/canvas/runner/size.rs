@@ -1,6 +1,7 @@
 //! How large a value is as JSON, without writing it.
 
 use serde_json::Value;
+use smallvec::{SmallVec, smallvec};
 
 /// The largest result of a step.
 pub(super) const MAX_RESULT_BYTES: usize = 16 * 1024 * 1024;
@@ -8,7 +9,7 @@ pub(super) const MAX_RESULT_BYTES: usize = 16 * 1024 * 1024;
 /// Whether the compact JSON of a value is longer than `limit` bytes. Escapes count as one byte.
 pub(super) fn exceeds(value: &Value, limit: usize) -> bool {
     let mut left = limit;
-    let mut rest = vec![value];
+    let mut rest: SmallVec<[&Value; 16]> = smallvec![value];
     while let Some(value) = rest.pop() {
         let own = match value {
             Value::Null | Value::Bool(_) => 4,

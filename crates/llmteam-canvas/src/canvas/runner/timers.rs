@@ -137,8 +137,7 @@ impl Driver {
         };
         tokio::select! {
             biased;
-            Some(control) = self.control.recv() => self.obey(control)?,
-            Some(message) = self.messages.recv() => self.note(message)?,
+            () = self.inbox.arrived() => {}
             () = self.attempts.wait_for_one() => {}
             () = people => {}
             () = timer => {}
