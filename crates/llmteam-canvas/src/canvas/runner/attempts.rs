@@ -1,13 +1,13 @@
 //! The attempts of one run that are in flight.
 //!
-//! An attempt is polled once where it starts; only one that is pending gets a task of its own. So a
-//! step without waiting costs no spawn, and one that waits or computes runs beside the others.
+//! An attempt is polled once where it starts; only one that is pending gets a task of its own, which polls it
+//! again. So a step without waiting costs no spawn, and one that waits or computes runs beside the others.
 
 use std::any::Any;
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -62,7 +62,7 @@ pub(super) struct Attempts {
 
 impl Attempts {
     /// Starts an attempt and polls it once.
-    pub(super) async fn start(
+    pub(super) fn start(
         &mut self,
         id: AttemptId,
         deadline: Option<Timestamp>,
@@ -70,15 +70,10 @@ impl Attempts {
         runtime: &RuntimeContext,
         attempt: BoxFuture<'static, Result<StepOutcome, StepError>>,
     ) {
-        let mut attempt = Some(AssertUnwindSafe(attempt).catch_unwind());
-        let first = std::future::poll_fn(|cx| {
-            Poll::Ready(match attempt.as_mut().map(|it| it.poll_unpin(cx)) {
-                Some(Poll::Ready(result)) => Some(result),
-                _ => None,
-            })
-        })
-        .await;
-        if let Some(result) = first {
+        let mut attempt = AssertUnwindSafe(attempt).catch_unwind();
+        // Nobody need be woken: what is pending is polled again by its own task.
+        let nobody = &mut Context::from_waker(Waker::noop());
+        if let Poll::Ready(result) = attempt.poll_unpin(nobody) {
             let AttemptId {
                 step,
                 activation,
@@ -92,7 +87,7 @@ impl Attempts {
                 result,
                 shared,
             });
-        } else if let Some(attempt) = attempt {
+        } else {
             let runtime = runtime.clone();
             let tasks = self.tasks.get_or_insert_default();
             let task = tasks.spawn(async move {

@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use llmteam_workflow::human::HumanEvent;
+use llmteam_workflow::human::{HumanEvent, NewInteraction};
 use llmteam_workflow::persistence::JournalError;
 use tokio::sync::oneshot;
 
@@ -76,6 +76,9 @@ enum Arrival {
     Finished(Finished),
     Human(StepIndex, Box<HumanEvent>),
 }
+
+/// A step that wants to ask a person.
+type Question = (StepIndex, Arc<Activation>, Box<NewInteraction>);
 
 impl Arrival {
     fn step(&self) -> StepIndex {
@@ -208,15 +211,11 @@ impl Driver {
     /// Keeps the records of this turn, then shows what happened.
     pub(super) async fn keep(&mut self) -> Result<(), DriveError> {
         if !self.batch.is_empty() {
-            self.log.append(&self.machine, &self.batch).await?;
+            if self.log.keeps() {
+                self.log.append(&self.machine, &self.batch).await?;
+            }
             if self.machine.settings().snapshot_interval > 0 {
-                let completions = self
-                    .batch
-                    .iter()
-                    .filter(|it| it.fact.is_completion())
-                    .count();
-                self.snapshot_now_and_then(u32::try_from(completions).unwrap_or(u32::MAX))
-                    .await;
+                self.snapshot_now_and_then().await;
             }
             self.batch.clear();
         }
@@ -224,15 +223,7 @@ impl Driver {
             let _ = recorded.send(());
         }
         if !self.used.is_empty() {
-            let used = std::mem::take(&mut self.used);
-            if let Err(error) = self
-                .parts
-                .interactions
-                .consume(self.runtime.tenant_id(), &used)
-                .await
-            {
-                tracing::warn!(%error, "answers could not be marked as used; they will be seen again and ignored");
-            }
+            self.mark_used().await;
         }
         if !self.out.events.is_empty() {
             self.watch
@@ -242,12 +233,21 @@ impl Driver {
         Ok(())
     }
 
+    /// Marks the answers that are in the journal by now, so that nobody hears of them again.
+    async fn mark_used(&mut self) {
+        let used = std::mem::take(&mut self.used);
+        let tenant = self.runtime.tenant_id();
+        if let Err(error) = self.parts.interactions.consume(tenant, &used).await {
+            tracing::warn!(%error, "answers could not be marked as used; they will be seen again and ignored");
+        }
+    }
+
     /// Carries out the commands of this turn. True: the run is over or paused.
     async fn carry_out(&mut self) -> Result<bool, DriveError> {
         let mut commands = std::mem::take(&mut self.out.commands);
         for command in commands.drain(..) {
             match command {
-                Command::Start(step) => self.start(step).await,
+                Command::Start(step) => self.start(step),
                 Command::Retry(..) => {}
                 Command::Cancel(step) => self.attempts.cancel(step, self.parts.clock.now()),
                 Command::Withdraw(_, request) => self.withdraw(&request).await,
@@ -286,7 +286,7 @@ impl Driver {
         }
     }
 
-    async fn start(&mut self, step: StepIndex) {
+    fn start(&mut self, step: StepIndex) {
         if self.machine.step_status(step) != StepStatus::Running {
             return;
         }
@@ -314,8 +314,7 @@ impl Driver {
             attempt,
         };
         self.attempts
-            .start(id, deadline, shared, &self.runtime, handler.run(context))
-            .await;
+            .start(id, deadline, shared, &self.runtime, handler.run(context));
     }
 
     pub(super) fn context(&self, step: StepIndex, shared: Arc<Activation>) -> Option<StepContext> {
@@ -430,8 +429,10 @@ impl Driver {
         let mut arrivals = std::mem::take(&mut self.arrivals);
         self.attempts
             .take_finished(|it| arrivals.push(Arrival::Finished(it)));
-        self.unblock().await;
-        self.poll_people(&mut arrivals).await?;
+        self.unblock();
+        if self.listens_to_people() {
+            self.poll_people(&mut arrivals).await;
+        }
         if arrivals.is_empty() {
             self.arrivals = arrivals;
             return self.release_hold();
@@ -441,7 +442,11 @@ impl Driver {
         arrivals.sort_by_key(Arrival::step);
         for arrival in arrivals.drain(..) {
             match arrival {
-                Arrival::Finished(it) => self.finished(it).await?,
+                Arrival::Finished(it) => {
+                    if let Some(question) = self.finished(it)? {
+                        self.ask(question).await?;
+                    }
+                }
                 Arrival::Human(step, event) => self.human(step, &event)?,
             }
         }
@@ -460,7 +465,7 @@ impl Driver {
     }
 
     /// Starts the attempts whose predecessor is gone by now.
-    async fn unblock(&mut self) {
+    fn unblock(&mut self) {
         if self.blocked.is_empty() {
             return;
         }
@@ -472,48 +477,41 @@ impl Driver {
             .collect();
         for step in free {
             self.blocked.remove(&step);
-            self.start(step).await;
+            self.start(step);
         }
     }
 
-    async fn finished(&mut self, it: Finished) -> Result<(), DriveError> {
+    /// Folds how an attempt ended. A question is handed back: it must be asked first.
+    fn finished(&mut self, it: Finished) -> Result<Option<Question>, DriveError> {
         let present = self.machine.step_attempt(it.step) == (it.activation, it.attempt)
             && self.machine.step_status(it.step) == StepStatus::Running;
         if !present {
-            return Ok(());
+            return Ok(None);
         }
-        match it.result {
-            Ok(StepOutcome::Output(output)) => {
-                let result = within_limit(output.0);
-                self.end_step(it.step, result, Some(&it.shared), None)
+        let result = match it.result {
+            Ok(StepOutcome::Output(output)) => within_limit(output.0),
+            Ok(StepOutcome::Ask(question)) => return Ok(Some((it.step, it.shared, question))),
+            Err(error) => Ending::Err(Box::new(error)),
+        };
+        self.end_step(it.step, result, Some(&it.shared), None)?;
+        Ok(None)
+    }
+
+    /// Asks a person; the step is suspended once the inbox has the question.
+    async fn ask(&mut self, (step, shared, question): Question) -> Result<(), DriveError> {
+        let task_type = question.interaction_type.to_string();
+        match self.parts.interactions.request(*question).await {
+            Ok(request) => self.fold(Fact::Asked {
+                step,
+                request_id: request.request_id.to_string(),
+                task_type,
+                assignee: request.assignee().map(ToString::to_string),
+                state: shared.state(),
+            }),
+            Err(error) => {
+                let error = StepError::new("InteractionError", error.to_string());
+                self.end_step(step, Ending::Err(Box::new(error)), Some(&shared), None)
             }
-            Ok(StepOutcome::Ask(question)) => {
-                let task_type = question.interaction_type.to_string();
-                match self.parts.interactions.request(*question).await {
-                    Ok(request) => self.fold(Fact::Asked {
-                        step: it.step,
-                        request_id: request.request_id.to_string(),
-                        task_type,
-                        assignee: request.assignee().map(ToString::to_string),
-                        state: it.shared.state(),
-                    }),
-                    Err(error) => {
-                        let error = StepError::new("InteractionError", error.to_string());
-                        self.end_step(
-                            it.step,
-                            Ending::Err(Box::new(error)),
-                            Some(&it.shared),
-                            None,
-                        )
-                    }
-                }
-            }
-            Err(error) => self.end_step(
-                it.step,
-                Ending::Err(Box::new(error)),
-                Some(&it.shared),
-                None,
-            ),
         }
     }
 
@@ -533,17 +531,13 @@ impl Driver {
         })
     }
 
-    /// What people did, unless the run is pausing: then it is kept for the resume.
-    async fn poll_people(&mut self, arrivals: &mut Vec<Arrival>) -> Result<(), DriveError> {
-        if !self.listens_to_people() {
-            return Ok(());
-        }
-        match self
+    /// What people did. While the run is pausing nobody asks: it is kept for the resume.
+    async fn poll_people(&mut self, arrivals: &mut Vec<Arrival>) {
+        let events = self
             .parts
             .interactions
-            .poll(self.runtime.tenant_id(), self.runtime.run_id())
-            .await
-        {
+            .poll(self.runtime.tenant_id(), self.runtime.run_id());
+        match events.await {
             Ok(events) => {
                 for event in events {
                     match self
@@ -557,7 +551,6 @@ impl Driver {
             }
             Err(error) => tracing::warn!(%error, "the inbox could not be read; it is tried again"),
         }
-        Ok(())
     }
 }
 

@@ -37,6 +37,11 @@ impl RunLog {
         }
     }
 
+    /// Whether records are stored at all.
+    pub(super) fn keeps(&self) -> bool {
+        self.kept.is_some()
+    }
+
     /// Keeps records and what the run has come to by them. Durable when it returns.
     pub(super) async fn append(
         &mut self,

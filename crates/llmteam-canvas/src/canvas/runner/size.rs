@@ -1,35 +1,57 @@
 //! How large a value is as JSON, without writing it.
 
 use serde_json::Value;
-use smallvec::{SmallVec, smallvec};
+use smallvec::SmallVec;
 
 /// The largest result of a step.
 pub(super) const MAX_RESULT_BYTES: usize = 16 * 1024 * 1024;
 
 /// Whether the compact JSON of a value is longer than `limit` bytes. Escapes count as one byte.
 pub(super) fn exceeds(value: &Value, limit: usize) -> bool {
-    let mut left = limit;
-    let mut rest: SmallVec<[&Value; 16]> = smallvec![value];
-    while let Some(value) = rest.pop() {
-        let own = match value {
-            Value::Null | Value::Bool(_) => 4,
-            Value::Number(_) => 8,
-            Value::String(text) => text.len() + 2,
-            Value::Array(items) => {
-                rest.extend(items);
-                items.len() + 2
-            }
+    let mut size = 0;
+    let mut rest = SmallVec::<[&Value; 16]>::new();
+    let mut next = Some(value);
+    while let Some(value) = next {
+        size += own_size(value);
+        match value {
+            Value::Array(items) => add_up(items.iter(), &mut size, &mut rest),
             Value::Object(fields) => {
-                rest.extend(fields.values());
-                fields.keys().map(|key| key.len() + 4).sum::<usize>() + 2
+                size += fields.keys().map(|key| key.len() + 4).sum::<usize>();
+                add_up(fields.values(), &mut size, &mut rest);
             }
-        };
-        match left.checked_sub(own) {
-            Some(still) => left = still,
-            None => return true,
+            _ => {}
         }
+        if size > limit {
+            return true;
+        }
+        next = rest.pop();
     }
     false
+}
+
+/// Adds the sizes of `values`, and keeps for later those that hold others.
+fn add_up<'a>(
+    values: impl Iterator<Item = &'a Value>,
+    size: &mut usize,
+    rest: &mut SmallVec<[&'a Value; 16]>,
+) {
+    for value in values {
+        match value {
+            Value::Array(_) | Value::Object(_) => rest.push(value),
+            plain => *size += own_size(plain),
+        }
+    }
+}
+
+/// The size of a value without what it holds.
+fn own_size(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) => 4,
+        Value::Number(_) => 8,
+        Value::String(text) => text.len() + 2,
+        Value::Array(items) => items.len() + 2,
+        Value::Object(_) => 2,
+    }
 }
 
 #[cfg(test)]
