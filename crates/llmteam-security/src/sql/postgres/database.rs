@@ -3,11 +3,11 @@
 //! Invariant: it exists only for a role and tables that passed the check of [`super::check`], and it gives out
 //! transactions, never connections.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, net::IpAddr, str::FromStr};
 
 use sqlx::{
     ConnectOptions, PgPool,
-    postgres::{PgConnectOptions, PgPoolOptions},
+    postgres::{PgConnectOptions, PgPoolOptions, PgSslMode},
 };
 
 use super::{
@@ -113,7 +113,8 @@ impl fmt::Debug for PostgresDatabase {
     }
 }
 
-/// The options that `url` names. Statements are not logged, since they may hold data of tenants.
+/// The options that `url` names. Statements are not logged, since they may hold data of tenants. Another machine is
+/// reached encrypted or not at all, unless the address says `sslmode=disable`.
 pub(super) fn options(url: &str) -> Result<PgConnectOptions, SqlError> {
     // An address may hold a password; what is no address is not repeated.
     if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
@@ -121,7 +122,50 @@ pub(super) fn options(url: &str) -> Result<PgConnectOptions, SqlError> {
     }
     let options = PgConnectOptions::from_str(url)
         .map_err(|_| SqlError::Address("postgres://***".to_owned()))?;
+    let optional = matches!(options.get_ssl_mode(), PgSslMode::Allow | PgSslMode::Prefer);
+    // Inside a machine encryption without a checked certificate keeps nobody out.
+    let options = match (optional, is_local(&options)) {
+        (true, true) => options.ssl_mode(PgSslMode::Disable),
+        (true, false) => options.ssl_mode(PgSslMode::Require),
+        (false, _) => options,
+    };
     Ok(options
         .application_name("llmteam")
         .disable_statement_logging())
+}
+
+/// Whether the server is on this machine.
+fn is_local(options: &PgConnectOptions) -> bool {
+    let host = options.get_host().trim_matches(['[', ']']);
+    let loopback = host.parse::<IpAddr>().is_ok_and(|it| it.is_loopback());
+    loopback || host == "localhost" || host.starts_with('/') || options.get_socket().is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_machine_is_reached_encrypted_unless_the_address_says_otherwise() {
+        // covers: TEN-66
+        for (address, expected) in [
+            ("postgres://u@db.example/d", "Require"),
+            ("postgres://u@db.example/d?sslmode=prefer", "Require"),
+            ("postgres://u@10.0.0.7:5432/d?sslmode=allow", "Require"),
+            ("postgres://u@localhost.example/d", "Require"),
+            ("postgres://u@db.example/d?sslmode=disable", "Disable"),
+            (
+                "postgresql://u@db.example/d?sslmode=verify-full",
+                "VerifyFull",
+            ),
+            ("postgres://u@127.0.0.1/d", "Disable"),
+            ("postgres://u@127.0.0.1/d?sslmode=require", "Require"),
+            ("postgres://u@[::1]/d", "Disable"),
+            ("postgres://u@localhost/d", "Disable"),
+            ("postgres:///d?host=/run/postgresql&user=u", "Disable"),
+        ] {
+            let mode = options(address).unwrap().get_ssl_mode();
+            assert_eq!(format!("{mode:?}"), expected, "{address}");
+        }
+    }
 }
