@@ -13,6 +13,7 @@ pub mod secret;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub mod sql;
 pub mod tenancy;
+mod unit;
 
 pub use crate::{
     clock::{Clock, ManualClock, SystemClock, Timestamp, Wake},
@@ -22,4 +23,5 @@ pub use crate::{
     kv::{KeyCodec, KeyValueStore, KvError, MemoryKeyValueStore, PhysicalKey, ScopedStore},
     principal::{Principal, Role},
     secret::{EnvSecrets, FileSecrets, Secret, SecretError, SecretsProvider},
+    unit::{MemoryDatabase, UnitOfWork, UnitSession},
 };

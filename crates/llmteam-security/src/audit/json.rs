@@ -159,7 +159,7 @@ fn settled(number: &Number) -> Option<Value> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -171,7 +171,7 @@ mod tests {
         out
     }
 
-    pub(crate) fn any_map() -> impl Strategy<Value = Map<String, Value>> {
+    pub(in crate::audit) fn any_map() -> impl Strategy<Value = Map<String, Value>> {
         let leaf = prop_oneof![
             Just(Value::Null),
             any::<bool>().prop_map(Value::from),

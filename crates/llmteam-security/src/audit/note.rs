@@ -114,7 +114,7 @@ impl FromStr for NoteKey {
         let parsed = || {
             let mut parts = text.splitn(3, '+');
             let (name, hash, key) = (parts.next()?, parts.next()?, parts.next()?);
-            let bytes = BASE64.decode(key.as_bytes()).ok()?;
+            let bytes = strict_base64(key)?;
             let (algorithm, key) = bytes.split_first()?;
             let algorithm = match algorithm {
                 1 => Algorithm::Text,
@@ -246,7 +246,7 @@ impl FromStr for SignedNote {
             let lines = input[cut + 2..].strip_suffix('\n')?;
             for line in lines.split('\n') {
                 let (name, signature) = line.strip_prefix("— ")?.split_once(' ')?;
-                let bytes = BASE64.decode(signature.as_bytes()).ok()?;
+                let bytes = strict_base64(signature)?;
                 let (hash, bytes) = bytes.split_first_chunk::<4>()?;
                 if !is_name(name) || bytes.is_empty() || note.signatures.len() == MAX_SIGNATURES {
                     return None;
@@ -261,6 +261,12 @@ impl FromStr for SignedNote {
         };
         parsed().ok_or_else(|| AuditError::invalid("a signed note", input))
     }
+}
+
+/// Base64 in its one spelling: padded at the end and nowhere else.
+pub(super) fn strict_base64(text: &str) -> Option<Vec<u8>> {
+    let bytes = BASE64.decode(text.as_bytes()).ok()?;
+    (BASE64.encode(&bytes) == text).then_some(bytes)
 }
 
 fn is_name(name: &str) -> bool {

@@ -20,3 +20,4 @@ pub use self::postgres::{
 pub use self::sqlite::{
     SqliteDatabase, SqliteKeyValueStore, SqliteReader, SqliteTransaction, SqliteWriter,
 };
+pub use crate::unit::{UnitOfWork, UnitSession};
