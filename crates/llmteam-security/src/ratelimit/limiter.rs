@@ -23,6 +23,8 @@ pub struct RateLimiter {
     own: Budget,
     /// A budget that this limiter shares with others, charged together with its own.
     above: Option<Arc<Budget>>,
+    /// Whether the own cell is all there is to ask.
+    alone: bool,
     ticks: Ticks,
     line: Line,
     tally: Tally,
@@ -40,6 +42,7 @@ pub struct RateLimitPermit {
 
 impl RateLimitPermit {
     /// Ends the request; the same as dropping the permit.
+    #[inline]
     pub fn release(self) {}
 }
 
@@ -53,21 +56,22 @@ impl RateLimiter {
         config: RateLimitConfig,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, RateLimitError> {
-        Self::under(None, name, config, clock)
+        Self::under(None, name, config, Ticks::new(clock))
     }
 
-    /// A limiter that also charges `above`.
+    /// A limiter that also charges `above`, on the same time.
     pub(crate) fn under(
         above: Option<Arc<Budget>>,
         name: &str,
         config: RateLimitConfig,
-        clock: Arc<dyn Clock>,
+        ticks: Ticks,
     ) -> Result<Self, RateLimitError> {
         let config = config.validated()?;
         Ok(Self {
             own: Budget::new(&config),
+            alone: above.is_none() && config.max_concurrent.is_none(),
             above,
-            ticks: Ticks::new(clock),
+            ticks,
             line: Line::new(),
             tally: Tally::default(),
             name: checked_name(name)?,
@@ -94,7 +98,8 @@ impl RateLimiter {
     pub async fn acquire(&self) -> Result<RateLimitPermit, RateLimitError> {
         match self.attempt() {
             Ok(permit) => Ok(permit),
-            Err(refused) => self.over_limit(refused).await,
+            // Boxed, so that the future of those who need not wait is small.
+            Err(refused) => Box::pin(self.over_limit(refused)).await,
         }
     }
 
@@ -149,6 +154,19 @@ impl RateLimiter {
         if self.line.length() > 0 {
             return Err(Refused { at: None });
         }
+        if self.alone {
+            self.own.cell.charge(self.ticks.now())?;
+            return Ok(RateLimitPermit {
+                _own: None,
+                _above: None,
+            });
+        }
+        self.attempt_all()
+    }
+
+    /// Slots first, so that nobody is charged for nothing.
+    #[inline(never)]
+    fn attempt_all(&self) -> Result<RateLimitPermit, Refused> {
         let slots = (self.own.try_slot(), self.slot_above());
         let (Some(own), Some(above)) = slots else {
             return Err(Refused { at: None });
@@ -160,14 +178,12 @@ impl RateLimiter {
         })
     }
 
-    #[inline]
     fn slot_above(&self) -> Option<Held> {
         self.above
             .as_ref()
             .map_or(Some(None), |above| above.try_slot())
     }
 
-    #[inline]
     fn charge(&self) -> Result<(), Refused> {
         let now = self.ticks.now();
         match &self.above {

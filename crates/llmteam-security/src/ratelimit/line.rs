@@ -34,6 +34,7 @@ impl Line {
     }
 
     /// How many are in the line, its head included.
+    #[inline]
     pub(super) fn length(&self) -> u32 {
         self.length.load(Ordering::Acquire)
     }

@@ -22,6 +22,8 @@ mod budget;
 mod cell;
 mod config;
 mod error;
+mod executor;
+mod keyed;
 mod limiter;
 mod line;
 mod ring;
@@ -37,6 +39,11 @@ pub use self::{
     breaker::{CircuitBreaker, CircuitBreakerStats, CircuitPermit, CircuitState},
     config::{CircuitBreakerConfig, RateLimitConfig, RateLimitStrategy},
     error::RateLimitError,
+    executor::{
+        Call, EndpointHealth, EndpointStats, ExecutionError, ExecutionResult, ExecutorConfig,
+        Fault, Jitter, NoJitter, RateLimitedExecutor, Served, SystemJitter,
+    },
+    keyed::{KeyedRateLimitConfig, KeyedRateLimiter},
     limiter::{RateLimitPermit, RateLimiter},
     stats::RateLimiterStats,
 };

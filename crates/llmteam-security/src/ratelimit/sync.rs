@@ -7,6 +7,7 @@
 pub(crate) use std::sync::{Mutex, MutexGuard, PoisonError, atomic};
 
 /// Locks; what a panicking holder left behind is whole, since no change here can panic half-way.
+#[inline]
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -141,33 +141,38 @@ impl Machine {
         }
     }
 
+    /// How soon to ask again, if a call would be refused now; counted as a refusal.
+    pub(super) fn refusal(&mut self, config: &CircuitBreakerConfig, now: u64) -> Option<u64> {
+        let after = match &self.state {
+            State::Closed(_) => None,
+            State::Open { until } => Some(until.saturating_sub(now)),
+            State::HalfOpen { probes, .. } => {
+                let busy = probes.len() >= config.half_open_max_requests as usize;
+                let end = probes.iter().map(|probe| probe.until).min();
+                end.filter(|_| busy)
+                    .map(|end| end.saturating_sub(now).min(BUSY))
+            }
+        };
+        self.tally.rejected += u64::from(after.is_some());
+        after
+    }
+
     /// Admits a call: a probe with its lease while half-open, or the time until asking again makes sense.
     pub(super) fn admit(
         &mut self,
         config: &CircuitBreakerConfig,
         now: u64,
     ) -> Result<Option<u64>, u64> {
-        match &mut self.state {
-            State::Closed(_) => Ok(None),
-            State::Open { until } => {
-                self.tally.rejected += 1;
-                Err(until.saturating_sub(now))
-            }
-            State::HalfOpen { probes, .. }
-                if probes.len() < config.half_open_max_requests as usize =>
-            {
-                self.leases += 1;
-                let until = now.saturating_add(nanos(config.probe_lease));
-                let lease = self.leases;
-                probes.push(Probe { lease, until });
-                Ok(Some(lease))
-            }
-            State::HalfOpen { probes, .. } => {
-                self.tally.rejected += 1;
-                let end = probes.iter().map(|probe| probe.until).min();
-                Err(end.map_or(BUSY, |end| end.saturating_sub(now).min(BUSY)))
-            }
+        if let Some(after) = self.refusal(config, now) {
+            return Err(after);
         }
+        let State::HalfOpen { probes, .. } = &mut self.state else {
+            return Ok(None);
+        };
+        self.leases += 1;
+        let (lease, until) = (self.leases, now.saturating_add(nanos(config.probe_lease)));
+        probes.push(Probe { lease, until });
+        Ok(Some(lease))
     }
 
     /// Takes in a result that belongs to `epoch`, and to `lease` if it was a probe.

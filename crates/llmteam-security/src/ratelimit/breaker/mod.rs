@@ -108,6 +108,18 @@ impl CircuitBreaker {
         Ok(CircuitPermit::new(Arc::clone(self), pass))
     }
 
+    /// Whether a call would be admitted now, without admitting it.
+    ///
+    /// # Errors
+    /// As [`Self::allow_request`].
+    pub fn check(&self) -> Result<(), RateLimitError> {
+        if self.word.0.load(Ordering::Acquire) & CLOSED != 0 {
+            return Ok(());
+        }
+        let refusal = self.with(|machine, now| machine.refusal(&self.config, now));
+        refusal.map_or(Ok(()), |after| Err(self.refused(after)))
+    }
+
     /// The state now.
     pub fn state(&self) -> CircuitState {
         self.with(|machine, _| machine.state())
@@ -181,13 +193,8 @@ impl CircuitBreaker {
             return Ok(Pass::closed(word).begun(self.ticks.now()));
         }
         self.with(|machine, now| {
-            let lease =
-                machine
-                    .admit(&self.config, now)
-                    .map_err(|after| RateLimitError::CircuitOpen {
-                        name: Arc::clone(&self.name),
-                        retry_after: Some(Duration::from_nanos(after)),
-                    })?;
+            let lease = machine.admit(&self.config, now);
+            let lease = lease.map_err(|after| self.refused(after))?;
             Ok(Pass::new(self::word(machine), lease).begun(now))
         })
     }
@@ -199,6 +206,13 @@ impl CircuitBreaker {
             return self.successes.add(epoch(pass.word));
         }
         self.other_success(pass);
+    }
+
+    fn refused(&self, after: u64) -> RateLimitError {
+        RateLimitError::CircuitOpen {
+            name: Arc::clone(&self.name),
+            retry_after: Some(Duration::from_nanos(after)),
+        }
     }
 
     /// Whether the circuit is closed and has been since `pass` was given.

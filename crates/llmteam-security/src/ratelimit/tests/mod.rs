@@ -9,6 +9,8 @@ mod breaker;
 mod breaker_model;
 mod cell;
 mod config;
+mod executor;
+mod keyed;
 mod limiter;
 
 const SECOND: Duration = Duration::from_secs(1);
