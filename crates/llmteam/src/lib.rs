@@ -39,7 +39,7 @@
 //! # }
 //! ```
 
-pub use llmteam_security::{clock, id, kv, principal, secret};
+pub use llmteam_security::{clock, id, kv, principal, secret, tenancy};
 
 #[cfg(feature = "sqlite")]
 pub use llmteam_security::sql;

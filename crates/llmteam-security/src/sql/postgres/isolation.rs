@@ -403,3 +403,59 @@ async fn only_the_administrators_view_lists_all_tenants() {
     drop(platform);
     assert_eq!(unfiltered_leaks(&app).await, [""; 0]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_tenants_over_few_connections_never_see_another() {
+    // covers: TEN-60, TEN-62
+    let it = house().await;
+    let app = PostgresDatabase::connect_with(&it.url(Some(APP)).unwrap(), 3)
+        .await
+        .unwrap();
+    let tasks: Vec<_> = (0..32)
+        .map(|n| {
+            let app = app.clone();
+            tokio::spawn(async move { mind_your_own(&app, &format!("tenant-{n}")).await })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+}
+
+/// Writes and reads as one tenant, now and then giving up half-way, and looks for what is not its own.
+async fn mind_your_own(app: &PostgresDatabase, tenant: &str) {
+    let store = notes(&kv(app).await, tenant);
+    for round in 0..8 {
+        let value = json!({ "canary": tenant, "round": round });
+        store.set("k", value.clone()).await.unwrap();
+        assert_eq!(store.get("k").await.unwrap(), Some(value));
+        let mut transaction = app.tenant_transaction(&id(tenant)).await.unwrap();
+        sqlx::raw_sql("UPDATE key_values SET value = '\"lost\"'")
+            .execute(&mut *transaction)
+            .await
+            .unwrap();
+        let seen = dump(&mut transaction, "key_values").await;
+        assert!(seen.starts_with(&format!("({tenant},")) && seen.lines().count() == 1);
+        // Dropped: nothing of it is kept, and the next who gets the connection is somebody else.
+        drop(transaction);
+    }
+    assert_eq!(store.list("").await.unwrap(), ["k"]);
+}
+
+#[tokio::test]
+async fn a_connection_that_the_server_ended_is_replaced() {
+    let it = house().await;
+    let app = PostgresDatabase::connect_with(&it.url(Some(APP)).unwrap(), 1)
+        .await
+        .unwrap();
+    let store = notes(&kv(&app).await, "a");
+    for _ in 0..2 {
+        assert_eq!(store.get("k").await.unwrap(), Some(json!("note-of-a")));
+        let end = format!(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}' AND usename = '{APP}'",
+            it.name()
+        );
+        it.execute(&end).await.unwrap();
+    }
+    assert_eq!(store.get("k").await.unwrap(), Some(json!("note-of-a")));
+}

@@ -60,7 +60,8 @@ impl TestDatabase {
     }
 
     /// The handle of a service without the check, to show what the check is for.
-    pub async fn unchecked(&self, role: Option<&str>) -> Result<PostgresDatabase, SqlError> {
+    #[cfg(test)]
+    pub(crate) async fn unchecked(&self, role: Option<&str>) -> Result<PostgresDatabase, SqlError> {
         PostgresDatabase::unchecked(&self.url(role)?, 4).await
     }
 
