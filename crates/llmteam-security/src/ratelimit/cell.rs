@@ -133,7 +133,7 @@ impl Cell {
     }
 
     /// Charges a request that was admitted elsewhere, whether or not there is room for it.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "redis"))]
     pub(crate) fn charge_regardless(&self, now: u64) {
         let mut state = self.at(now);
         state.settle();

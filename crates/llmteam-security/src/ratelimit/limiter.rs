@@ -46,6 +46,17 @@ impl RateLimitPermit {
     pub fn release(self) {}
 }
 
+impl RateLimitPermit {
+    /// The permit of a budget kept elsewhere.
+    #[cfg(feature = "redis")]
+    pub(crate) fn of(slot: Held) -> Self {
+        Self {
+            _own: slot,
+            _above: None,
+        }
+    }
+}
+
 impl RateLimiter {
     /// A limiter with full budgets.
     ///

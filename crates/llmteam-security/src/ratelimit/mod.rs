@@ -24,10 +24,14 @@ mod config;
 mod error;
 mod executor;
 mod keyed;
+#[cfg(feature = "tower")]
+mod layer;
 mod limiter;
 mod line;
 mod ring;
 mod seconds;
+#[cfg(feature = "redis")]
+mod shared;
 mod stats;
 mod sync;
 mod ticks;
@@ -35,6 +39,12 @@ mod ticks;
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "tower")]
+pub use self::layer::{
+    CircuitBreakerLayer, CircuitBroken, LayerError, RateLimitLayer, RateLimited,
+};
+#[cfg(feature = "redis")]
+pub use self::shared::{SharedLimit, SharedRateLimiter};
 pub use self::{
     breaker::{CircuitBreaker, CircuitBreakerStats, CircuitPermit, CircuitState},
     config::{CircuitBreakerConfig, RateLimitConfig, RateLimitStrategy},

@@ -1,5 +1,6 @@
 //! The crate from outside: what its public interface allows, and what it does not.
 
-mod context;
 mod audit;
+mod context;
+mod ratelimit;
 mod tenancy;

@@ -11,7 +11,11 @@ mod cell;
 mod config;
 mod executor;
 mod keyed;
+#[cfg(feature = "tower")]
+mod layer;
 mod limiter;
+#[cfg(feature = "redis")]
+mod redis;
 
 const SECOND: Duration = Duration::from_secs(1);
 
