@@ -17,7 +17,10 @@ use crate::{
 fn breaker(config: CircuitBreakerConfig) -> (Arc<Hands>, Arc<CircuitBreaker>) {
     let hands = Arc::new(Hands::default());
     let breaker = CircuitBreaker::new("search", config, Arc::clone(&hands) as Arc<dyn Clock>);
-    (hands, Arc::new(breaker.unwrap()))
+    (
+        hands,
+        Arc::new(breaker.expect("the configuration is valid")),
+    )
 }
 
 fn config() -> CircuitBreakerConfig {

@@ -17,7 +17,10 @@ use crate::{
 fn limiter(config: RateLimitConfig) -> (Arc<Hands>, Arc<RateLimiter>) {
     let hands = Arc::new(Hands::default());
     let limiter = RateLimiter::new("search", config, Arc::clone(&hands) as Arc<dyn Clock>);
-    (hands, Arc::new(limiter.unwrap()))
+    (
+        hands,
+        Arc::new(limiter.expect("the configuration is valid")),
+    )
 }
 
 // covers: RL-01
