@@ -19,6 +19,8 @@ mod slot;
 mod store;
 mod vault;
 
+#[cfg(feature = "postgres")]
+pub use self::store::PostgresDekStore;
 #[cfg(feature = "sqlite")]
 pub use self::store::SqliteDekStore;
 pub use self::{

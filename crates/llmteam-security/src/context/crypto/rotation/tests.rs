@@ -386,3 +386,19 @@ async fn every_change_is_recorded_before_it_happens() {
     assert_eq!(world.keys.current(&world.tenant).await.unwrap(), two);
     assert_eq!(world.check().await, 1);
 }
+
+#[cfg(feature = "postgres")]
+mod postgres {
+    use super::*;
+    use crate::{context::crypto::PostgresDekStore, sql::postgres::testing::TestDatabase};
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn three_rotations_under_writers() {
+        // covers: CTX-33
+        let database = TestDatabase::new().await.unwrap();
+        let owner = database.owner().await.unwrap();
+        PostgresDekStore::migrate(&owner).await.unwrap();
+        let store = PostgresDekStore::open(database.app().await.unwrap());
+        rotates_under_writers(Arc::new(store.await.unwrap()), 200).await;
+    }
+}

@@ -6,6 +6,10 @@
 #[cfg(test)]
 mod contract;
 mod memory;
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod row;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
@@ -14,6 +18,8 @@ use std::fmt;
 use async_trait::async_trait;
 
 pub use self::memory::MemoryDekStore;
+#[cfg(feature = "postgres")]
+pub use self::postgres::PostgresDekStore;
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::SqliteDekStore;
 use super::{

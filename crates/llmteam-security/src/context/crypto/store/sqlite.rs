@@ -4,13 +4,15 @@
 //! write-ahead log, so that the file does not keep what was destroyed.
 
 use async_trait::async_trait;
-use sqlx::{Row, sqlite::SqliteRow};
 
-use super::{DekStore, Inserted};
+use super::{
+    DekStore, Inserted,
+    row::{Row, record},
+};
 use crate::{
     clock::Timestamp,
     context::crypto::{
-        dek::{DekId, DekRecord, DekState, WrappedDek},
+        dek::{DekId, DekRecord, WrappedDek},
         error::DekStoreError,
         kek::KekVersion,
     },
@@ -18,7 +20,8 @@ use crate::{
     sql::{SqlError, SqliteDatabase},
 };
 
-const MIGRATIONS: &[(&str, &str)] = &[("0001_deks", include_str!("migrations/0001_deks.sql"))];
+const MIGRATIONS: &[(&str, &str)] =
+    &[("0001_deks", include_str!("migrations/sqlite/0001_deks.sql"))];
 
 const OF_RUN: &str =
     "SELECT run_id, dek_id, kek_version, wrapped, created_at, shredded_at FROM deks
@@ -51,13 +54,13 @@ impl DekStore for SqliteDekStore {
         };
         let mut writer = self.database.writer().await;
         let mut transaction = writer.begin().await?;
-        if let Some(row) = sqlx::query(OF_RUN)
+        if let Some(row) = sqlx::query_as::<_, Row>(OF_RUN)
             .bind(new.tenant.as_str())
             .bind(new.run.as_str())
             .fetch_optional(&mut *transaction)
             .await?
         {
-            return Ok(Inserted::RunHasOne(Box::new(record(&new.tenant, &row)?)));
+            return Ok(Inserted::RunHasOne(Box::new(record(&new.tenant, row)?)));
         }
         let stored = sqlx::query(
             "INSERT INTO deks (tenant_id, run_id, dek_id, kek_version, wrapped, created_at)
@@ -85,17 +88,17 @@ impl DekStore for SqliteDekStore {
         run: &RunId,
     ) -> Result<Option<DekRecord>, DekStoreError> {
         let mut reader = self.database.reader().await?;
-        let row = sqlx::query(OF_RUN)
+        let row = sqlx::query_as::<_, Row>(OF_RUN)
             .bind(tenant.as_str())
             .bind(run.as_str())
             .fetch_optional(&mut *reader)
             .await?;
-        row.map(|row| record(tenant, &row)).transpose()
+        row.map(|row| record(tenant, row)).transpose()
     }
 
     async fn get(&self, tenant: &TenantId, id: DekId) -> Result<Option<DekRecord>, DekStoreError> {
         let mut reader = self.database.reader().await?;
-        let row = sqlx::query(
+        let row = sqlx::query_as::<_, Row>(
             "SELECT run_id, dek_id, kek_version, wrapped, created_at, shredded_at FROM deks
              WHERE tenant_id = ? AND dek_id = ?",
         )
@@ -103,7 +106,7 @@ impl DekStore for SqliteDekStore {
         .bind(id.as_bytes().as_slice())
         .fetch_optional(&mut *reader)
         .await?;
-        row.map(|row| record(tenant, &row)).transpose()
+        row.map(|row| record(tenant, row)).transpose()
     }
 
     async fn replace(
@@ -140,7 +143,7 @@ impl DekStore for SqliteDekStore {
     ) -> Result<Vec<DekRecord>, DekStoreError> {
         let mut reader = self.database.reader().await?;
         let after = after.map_or_else(Vec::new, |id| id.as_bytes().to_vec());
-        let rows = sqlx::query(
+        let rows = sqlx::query_as::<_, Row>(
             "SELECT run_id, dek_id, kek_version, wrapped, created_at, shredded_at FROM deks
              WHERE tenant_id = ? AND kek_version < ? AND wrapped IS NOT NULL AND dek_id > ?
              ORDER BY dek_id LIMIT ?",
@@ -151,7 +154,7 @@ impl DekStore for SqliteDekStore {
         .bind(i64::try_from(limit).unwrap_or(i64::MAX))
         .fetch_all(&mut *reader)
         .await?;
-        rows.iter().map(|row| record(tenant, row)).collect()
+        rows.into_iter().map(|row| record(tenant, row)).collect()
     }
 
     async fn shred(
@@ -205,51 +208,6 @@ impl DekStore for SqliteDekStore {
             transaction.commit().await?;
         }
         Ok(u64::try_from(count).unwrap_or(0))
-    }
-}
-
-/// What a row says, or what is wrong with it.
-fn record(tenant: &TenantId, row: &SqliteRow) -> Result<DekRecord, DekStoreError> {
-    let run: String = row.try_get("run_id")?;
-    let damaged = |reason| DekStoreError::Damaged {
-        run: run.clone(),
-        reason,
-    };
-    let id: Vec<u8> = row.try_get("dek_id")?;
-    let id: [u8; DekId::LEN] = id
-        .try_into()
-        .map_err(|_| damaged("its name is not 16 bytes"))?;
-    let kek: Option<u32> = row.try_get("kek_version")?;
-    let wrapped: Option<Vec<u8>> = row.try_get("wrapped")?;
-    let shredded: Option<i64> = row.try_get("shredded_at")?;
-    let state = match (wrapped, kek, shredded) {
-        (Some(bytes), Some(kek), None) => DekState::Live(WrappedDek {
-            kek: KekVersion(kek),
-            bytes,
-        }),
-        (None, None, Some(at)) => DekState::Shredded {
-            at: Timestamp::from_micros(at),
-        },
-        _ => return Err(damaged("it is neither wrapped nor destroyed")),
-    };
-    Ok(DekRecord {
-        tenant: tenant.clone(),
-        run: run.parse().map_err(|_| damaged("its run is no run id"))?,
-        id: DekId::from_bytes(id),
-        state,
-        created_at: Timestamp::from_micros(row.try_get("created_at")?),
-    })
-}
-
-impl From<SqlError> for DekStoreError {
-    fn from(error: SqlError) -> Self {
-        Self::Unavailable(error.to_string())
-    }
-}
-
-impl From<sqlx::Error> for DekStoreError {
-    fn from(error: sqlx::Error) -> Self {
-        SqlError::from(error).into()
     }
 }
 
