@@ -6,6 +6,7 @@
 mod durable;
 mod graph;
 mod measure;
+mod seal;
 mod tenancy;
 
 use self::measure::Report;
@@ -15,6 +16,7 @@ fn main() {
     let mut report = Report::new(wanted);
     graph::measure(&mut report);
     durable::measure(&mut report);
+    seal::measure(&mut report);
     tenancy::measure(&mut report);
     report.print();
 }

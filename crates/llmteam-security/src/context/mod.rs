@@ -6,6 +6,7 @@
 
 pub mod access_log;
 pub mod agent;
+mod audit_log;
 pub mod crypto;
 mod error;
 mod field;
@@ -26,6 +27,7 @@ pub use self::{
         AgentStatus, Authority, ContextServices, ContextView, GrantedView, SecureAgentContext,
         create_secure_context,
     },
+    audit_log::AuditAccessLog,
     error::{ContextAccessError, LineageError},
     lineage::Lineage,
     owner::{OwnerToken, Subject},
