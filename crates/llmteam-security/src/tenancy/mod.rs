@@ -38,6 +38,7 @@
 //! ```
 
 mod admin;
+mod audited;
 mod cache;
 mod config;
 mod context;
@@ -61,6 +62,7 @@ pub use self::store::PostgresTenantStore;
 pub use self::store::SqliteTenantStore;
 pub use self::{
     admin::{AdminAction, AdminCapability, AdminEvent, AdminLog, AdminLogError, MemoryAdminLog},
+    audited::AuditAdminLog,
     cache::CacheConfig,
     config::TenantConfig,
     context::{
