@@ -3,6 +3,7 @@
 //! A bare time says little on a shared machine; the ratio to the least that the same work can cost
 //! says how much of the machine is left to the user. Medians of repeated runs after a warm-up.
 
+mod audit;
 mod durable;
 mod graph;
 mod measure;
@@ -18,5 +19,6 @@ fn main() {
     durable::measure(&mut report);
     seal::measure(&mut report);
     tenancy::measure(&mut report);
+    audit::measure(&mut report);
     report.print();
 }

@@ -54,3 +54,52 @@ impl AuditSequencer {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        audit::{
+            AuditEvent, AuditEventType, AuditStore, MemoryAuditStore, store::contract::tenant,
+            verify::VerifyOptions,
+        },
+        clock::SystemClock,
+    };
+
+    // covers: AUD-21, AUD-33
+    #[tokio::test(flavor = "multi_thread")]
+    async fn two_sequencers_append_each_event_once_and_drain_when_stopped() {
+        let store = Arc::new(MemoryAuditStore::new().unwrap());
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let trails: Vec<AuditTrail> = ["a", "b"]
+            .iter()
+            .map(|id| AuditTrail::new(store.clone(), tenant(id), Arc::clone(&clock)))
+            .collect();
+        let (stop, stopped) = watch::channel(false);
+        let running: Vec<_> = (0..2)
+            .map(|_| {
+                let sequencer = AuditSequencer::new(trails.clone(), Arc::clone(&clock));
+                tokio::spawn(sequencer.run(stopped.clone()))
+            })
+            .collect();
+        for n in 0..400 {
+            let event = AuditEvent::new(AuditEventType::AgentCompleted);
+            trails[n % 2].log_later(event).await.unwrap();
+        }
+        stop.send(true).unwrap();
+        for sequencer in running {
+            sequencer.await.unwrap().unwrap();
+        }
+        for trail in &trails {
+            assert_eq!(store.waiting(trail.tenant()).await.unwrap(), 0);
+            assert_eq!(store.count(trail.tenant()), 200);
+            assert!(
+                trail
+                    .verify(VerifyOptions::default())
+                    .await
+                    .unwrap()
+                    .is_valid()
+            );
+        }
+    }
+}

@@ -1,6 +1,7 @@
 //! What holds between the records of a log, and between it and what is known of it from outside.
 //!
-//! Invariant: it holds one frontier and what is erased, not the log: entries come in order, in pieces of any size.
+//! Invariant: entries come in order, in pieces of any size, and are let go again: it keeps one frontier, the event ids
+//! (16 bytes each) and which payloads are gone.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
