@@ -131,6 +131,9 @@ fn fit_map(map: &mut Map<String, Value>) {
         return;
     }
     json::normalise(map);
+    if json::bound(map) <= MAP {
+        return;
+    }
     let mut bytes = Vec::new();
     json::object(&mut bytes, map);
     if bytes.len() > MAP {

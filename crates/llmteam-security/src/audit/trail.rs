@@ -95,7 +95,7 @@ impl AuditTrail {
     pub async fn initialize(&self) -> Result<ChainHead, AuditError> {
         let mut session = self.store.session(&self.tenant).await?;
         let mut unit = session.begin().await?;
-        self.append_prepared(&mut unit, Vec::new()).await?;
+        self.append_prepared(&mut unit, Vec::new(), false).await?;
         unit.commit().await?;
         let head = self.store.head(&self.tenant).await?;
         head.ok_or_else(|| AuditError::storage("the log that was begun is not there"))
@@ -150,7 +150,7 @@ impl AuditTrail {
         let events = self.store.drain_in(&mut unit, limit).await?;
         let drained = events.len() as u64;
         if drained > 0 {
-            self.append_prepared(&mut unit, events).await?;
+            self.append_prepared(&mut unit, events, true).await?;
             unit.commit().await?;
         }
         Ok(drained)
@@ -178,8 +178,10 @@ impl AuditTrail {
         unit: &mut UnitOfWork<'_>,
         events: Vec<AuditEvent>,
     ) -> Result<Vec<AuditRecord>, AuditError> {
+        // An id that is made here is recorded nowhere yet.
+        let known = events.iter().any(|it| it.id.is_some());
         let prepared = self.prepared(events)?;
-        self.append_prepared(unit, prepared).await
+        self.append_prepared(unit, prepared, known).await
     }
 
     fn prepared(&self, events: Vec<AuditEvent>) -> Result<Vec<AuditEvent>, AuditError> {
@@ -195,11 +197,13 @@ impl AuditTrail {
         events.into_iter().map(prepare).collect()
     }
 
-    /// Locks the end of the log, leaves out what is recorded already, seals the rest and hands it to the store.
+    /// Locks the end of the log, leaves out what is recorded already, where that is possible, seals the rest and hands it
+    /// to the store.
     async fn append_prepared(
         &self,
         unit: &mut UnitOfWork<'_>,
         mut events: Vec<AuditEvent>,
+        maybe_recorded: bool,
     ) -> Result<Vec<AuditRecord>, AuditError> {
         if *unit.tenant() != self.tenant {
             return Err(AuditError::ForeignUnit {
@@ -212,16 +216,21 @@ impl AuditTrail {
             Some(head) => head.clone(),
             None => empty_head(self.store.deployment())?,
         };
-        let asked: Vec<AuditId> = events.iter().filter_map(|it| it.id).collect();
+        let asked: Vec<AuditId> = match maybe_recorded {
+            true => events.iter().filter_map(|it| it.id).collect(),
+            false => Vec::new(),
+        };
         let known = match expected {
-            Some(_) if !asked.is_empty() => self.store.recorded_in(unit, &asked).await?,
+            Some(_) if maybe_recorded => self.store.recorded_in(unit, &asked).await?,
             _ => Vec::new(),
         };
-        let mut fresh: BTreeSet<AuditId> = asked.iter().copied().collect();
-        for entry in &known {
-            fresh.remove(&entry.event_id);
+        if maybe_recorded {
+            let mut fresh: BTreeSet<AuditId> = asked.iter().copied().collect();
+            for entry in &known {
+                fresh.remove(&entry.event_id);
+            }
+            events.retain(|it| it.id.is_some_and(|id| fresh.remove(&id)));
         }
-        events.retain(|it| it.id.is_some_and(|id| fresh.remove(&id)));
         if expected.is_none() {
             events.insert(0, self.genesis()?);
         }
@@ -235,7 +244,7 @@ impl AuditTrail {
         if expected.is_none() {
             records.remove(0);
         }
-        if records.len() == asked.len() {
+        if !maybe_recorded || records.len() == asked.len() {
             return Ok(records);
         }
         // Some were recorded before, or came twice: each place gets the one record of its event.
