@@ -97,7 +97,8 @@ async fn sample() -> Vec<Entry> {
     let events = (0..RECORDS).map(event).collect();
     let logged = trail(store.clone()).log_all(events).await;
     logged.expect("the store accepts them");
-    let range = store.get_by_sequence_range(&tenant(), 0, RECORDS as u64);
+    let tenant = tenant();
+    let range = store.get_by_sequence_range(&tenant, 0, RECORDS as u64);
     range.await.expect("the store answers")
 }
 

@@ -6,6 +6,7 @@ fn what_would_change_a_record_or_make_up_an_actor_does_not_build() {
     trybuild::TestCases::new().compile_fail("tests/ui/audit/*.rs");
 }
 
+#[cfg(test)]
 #[cfg(all(unix, feature = "sqlite"))]
 mod killed {
     //! Writers that are killed at any moment, and what they leave.
