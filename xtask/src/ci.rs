@@ -17,6 +17,7 @@ use crate::{
     tally::Tally,
     test::Test,
     tidy,
+    tools::HACK,
 };
 
 pub(crate) struct Ci {
@@ -75,6 +76,7 @@ impl Ci {
             count(&mut report.tests, tests.tally(&compiled)?)
         })?;
         stage("layers alone", || layers_alone(&mut report.tests))?;
+        stage("features", || features(&mut report.tests))?;
         stage("doc tests", || {
             libtest("test --quiet --workspace --doc", &mut report.tests)
         })?;
@@ -110,6 +112,24 @@ fn layers_alone(total: &mut Tally) -> Result<()> {
             format!("clippy --quiet --package {layer} --no-default-features -- -D warnings");
         run(&mut cargo(&words))
     })
+}
+
+/// The lowest layer is adopted on its own more often than the others: it compiles with each of its features, and its
+/// tests pass and its pages are whole as it comes and with those features that the workspace leaves off.
+fn features(total: &mut Tally) -> Result<()> {
+    let mut hack = program(HACK.path()?);
+    let words = "hack check --quiet --package llmteam-security --each-feature";
+    run(hack.args(words.split(' ')))?;
+    let modules = ["", " --features audit-aws-lc -- audit"];
+    for words in modules {
+        let words = format!("test --quiet --package llmteam-security --lib{words}");
+        libtest(&words, total)?;
+    }
+    for words in ["--no-default-features", "--all-features"] {
+        let words = format!("doc --quiet --package llmteam-security --no-deps --lib {words}");
+        run(cargo(&words).env("RUSTDOCFLAGS", "-D warnings"))?;
+    }
+    Ok(())
 }
 
 /// Runs tests through cargo, for what has no binary to list, and counts them.

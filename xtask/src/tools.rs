@@ -14,6 +14,10 @@ pub(crate) const DENY: Tool = Tool {
     name: "cargo-deny",
     version: "0.20.2",
 };
+pub(crate) const HACK: Tool = Tool {
+    name: "cargo-hack",
+    version: "0.6.46",
+};
 const TARPAULIN: Tool = Tool {
     name: "cargo-tarpaulin",
     version: "0.37.5",

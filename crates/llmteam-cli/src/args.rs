@@ -1,10 +1,15 @@
 //! What can be typed. Usage errors are answered by clap, with exit code 2.
 
+mod audit;
+mod tenants;
+
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Parser, Subcommand};
 use llmteam::id::{InstanceId, RequestId, RunId, SegmentId, TenantId};
 use llmteam::persistence::RunState;
+
+pub(crate) use self::{audit::Audit, tenants::Tenants};
 
 /// Runs workflows of language-model agents, people and services.
 #[derive(Debug, Parser)]
@@ -27,6 +32,12 @@ pub(crate) enum Command {
     /// List, show and answer what runs ask people
     #[command(subcommand)]
     Tasks(Tasks),
+    /// Check, show, prove and export the audit log
+    #[command(subcommand)]
+    Audit(Audit),
+    /// List, make and delete tenants
+    #[command(subcommand)]
+    Tenants(Tenants),
     /// Say everything that is wrong with a segment
     Validate(Validate),
     /// List the step types

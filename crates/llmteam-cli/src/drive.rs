@@ -45,6 +45,7 @@ pub(crate) async fn drive(
     if let Some(progress) = progress {
         progress.finish().await;
     }
+    session.settle().await;
     let result = result?;
     report(session, &result, printing).await?;
     Ok(exit::of_status(result.status))

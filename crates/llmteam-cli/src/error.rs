@@ -2,12 +2,14 @@
 
 use std::path::PathBuf;
 
+use llmteam::audit::AuditError;
 use llmteam::canvas::runner::RunnerError;
 use llmteam::canvas::validate::ValidationMessage;
 use llmteam::human::HumanError;
 use llmteam::id::RunId;
 use llmteam::persistence::{JournalError, SnapshotError};
 use llmteam::sql::SqlError;
+use llmteam::tenancy::TenantError;
 
 /// A command's error.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +44,12 @@ pub(crate) enum CliError {
     Snapshot(#[from] SnapshotError),
     #[error(transparent)]
     Human(#[from] HumanError),
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+    #[error(transparent)]
+    Tenant(#[from] TenantError),
+    #[error("`memory:` keeps no audit log; use a database")]
+    NoAuditLog,
     #[error(transparent)]
     Database(#[from] SqlError),
     #[error("run `{run}` needs what the configuration does not name: {}", missing.join(", "))]
@@ -93,6 +101,9 @@ impl CliError {
             Self::Usage { .. }
             | Self::InvalidSegment { .. }
             | Self::Snapshot(_)
+            | Self::Audit(_)
+            | Self::Tenant(_)
+            | Self::NoAuditLog
             | Self::Database(_)
             | Self::Output(_)
             | Self::Interrupted { .. } => return None,
@@ -106,6 +117,9 @@ impl CliError {
             Self::Runner(RunnerError::RunAlreadyExists(run)) => Some(format!(
                 "`llmteam resume {run}` goes on with it; another `--run-id` starts anew"
             )),
+            Self::Tenant(TenantError::NotFound { tenant_id }) => {
+                Some(format!("make it with: llmteam tenants create {tenant_id}"))
+            }
             Self::Runner(RunnerError::RunActive(_)) => {
                 Some("wait until that process is done, or end it first".to_owned())
             }

@@ -35,13 +35,16 @@ pub(crate) fn of_error(error: &CliError) -> u8 {
         | CliError::InvalidJson { .. }
         | CliError::InvalidInput(_)
         | CliError::Usage { .. }
-        | CliError::Config { .. } => USAGE,
+        | CliError::Config { .. }
+        | CliError::NoAuditLog => USAGE,
         CliError::InvalidSegment { .. }
         | CliError::Runner(_)
         | CliError::Journal(_)
         | CliError::Snapshot(_)
         | CliError::Human(_)
         | CliError::Database(_)
+        | CliError::Audit(_)
+        | CliError::Tenant(_)
         | CliError::ResourcesMissing { .. }
         | CliError::Output(_)
         | CliError::Interrupted { .. } => FAILED,

@@ -4,6 +4,7 @@
 //! This program holds no rule of its own about segments, runs or answers: it opens the stores, hands
 //! files to the layers, and shows what they say.
 
+mod admission;
 mod args;
 mod commands;
 mod config;

@@ -5,6 +5,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use llmteam::audit::{
+    AuditEvent, AuditEventType, AuditSequencer, AuditTrail, AuditTrails, SqliteAuditStore,
+};
 use llmteam::canvas::definition::SegmentDefinition;
 use llmteam::canvas::runner::SegmentRunner;
 use llmteam::clock::{Clock, SystemClock};
@@ -18,12 +21,19 @@ use llmteam::persistence::{
 };
 use llmteam::runtime::{RuntimeContext, RuntimeContextManager};
 use llmteam::sql::SqliteDatabase;
+use llmteam::tenancy::{
+    MemoryTenantStore, SqliteTenantStore, TenantConfig, TenantError, TenantManager, TenantStore,
+    TenantTier,
+};
+use tokio::sync::watch;
 
 use crate::args::Place;
 use crate::config::{self, Config};
 use crate::error::CliError;
 
 const DEFAULT_DATABASE: &str = "sqlite:llmteam.db";
+/// The tenant that a local database makes by itself.
+const LOCAL_TENANT: &str = "default";
 const MEMORY: &str = "memory:";
 /// How often a run looks for answers given by other processes while it works.
 const INBOX_POLL: Duration = Duration::from_millis(250);
@@ -36,7 +46,9 @@ pub(crate) struct Session {
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) interactions: Arc<HumanInteractionManager>,
     pub(crate) runner: SegmentRunner,
+    pub(crate) tenants: TenantManager,
     database: Option<SqliteDatabase>,
+    logs: Option<Logs>,
     place: Place,
 }
 
@@ -59,8 +71,15 @@ impl Session {
             MEMORY => None,
             address => Some(connect(address).await?),
         };
-        let stores = Stores::open(database.as_ref()).await?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let logs = match &database {
+            Some(database) => Some(Logs::open(database, &clock, &place.tenant).await?),
+            None => None,
+        };
+        let trails = logs.as_ref().map(|it| it.trails.clone());
+        let tenants = tenants(database.as_ref(), &clock).await?;
+        enter(&tenants, trails.as_ref(), &place.tenant).await?;
+        let stores = Stores::open(database.as_ref(), trails).await?;
         let interactions = Arc::new(HumanInteractionManager::new(
             stores.interactions,
             Arc::clone(&clock),
@@ -79,7 +98,9 @@ impl Session {
             journal: stores.journal,
             interactions,
             runner,
+            tenants,
             database,
+            logs,
             place: place.clone(),
         })
     }
@@ -93,6 +114,26 @@ impl Session {
             self.database.as_ref(),
         )
         .await
+    }
+
+    /// The audit log of the tenant.
+    pub(crate) fn trail(&self) -> Result<AuditTrail, CliError> {
+        self.trail_of(&self.tenant)
+    }
+
+    /// The audit log of a tenant.
+    pub(crate) fn trail_of(&self, tenant: &TenantId) -> Result<AuditTrail, CliError> {
+        let logs = self.logs.as_ref().ok_or(CliError::NoAuditLog)?;
+        Ok(logs.trails.of(tenant))
+    }
+
+    /// Appends what still waits to the audit log. What this process does not manage the next one does.
+    pub(crate) async fn settle(&self) {
+        if let Some(logs) = &self.logs
+            && let Err(error) = logs.trails.of(&self.tenant).flush().await
+        {
+            eprintln!("warning: the audit log is behind: {error}");
+        }
     }
 
     /// Whether runs outlive this process.
@@ -156,19 +197,88 @@ async fn connect(address: &str) -> Result<SqliteDatabase, CliError> {
 }
 
 impl Stores {
-    async fn open(database: Option<&SqliteDatabase>) -> Result<Self, CliError> {
-        Ok(match database {
+    async fn open(
+        database: Option<&SqliteDatabase>,
+        trails: Option<AuditTrails>,
+    ) -> Result<Self, CliError> {
+        Ok(match database.zip(trails) {
             None => Self {
                 journal: Arc::new(MemoryJournal::default()),
                 snapshots: Arc::new(MemorySnapshotStore::default()),
                 interactions: Arc::new(MemoryInteractionStore::default()),
             },
-            Some(database) => Self {
-                journal: Arc::new(SqliteJournal::open(database.clone()).await?),
+            Some((database, trails)) => Self {
+                journal: Arc::new(
+                    SqliteJournal::open_audited(database.clone(), trails.clone()).await?,
+                ),
                 snapshots: Arc::new(SqliteSnapshotStore::open(database.clone()).await?),
-                interactions: Arc::new(SqliteInteractionStore::open(database.clone()).await?),
+                interactions: Arc::new(
+                    SqliteInteractionStore::open_audited(database.clone(), trails).await?,
+                ),
             },
         })
+    }
+}
+
+/// The audit logs, and the task that appends to them what runs put aside.
+struct Logs {
+    trails: AuditTrails,
+    /// Ends the task when it is dropped.
+    _stop: watch::Sender<bool>,
+}
+
+impl Logs {
+    async fn open(
+        database: &SqliteDatabase,
+        clock: &Arc<dyn Clock>,
+        tenant: &TenantId,
+    ) -> Result<Self, CliError> {
+        let store = Arc::new(SqliteAuditStore::open(database.clone()).await?);
+        let trails = AuditTrails::new(store, Arc::clone(clock));
+        let (stop, stopped) = watch::channel(false);
+        let sequencer = AuditSequencer::new(vec![trails.of(tenant)], Arc::clone(clock));
+        tokio::spawn(sequencer.run(stopped));
+        Ok(Self {
+            trails,
+            _stop: stop,
+        })
+    }
+}
+
+async fn tenants(
+    database: Option<&SqliteDatabase>,
+    clock: &Arc<dyn Clock>,
+) -> Result<TenantManager, CliError> {
+    let store: Arc<dyn TenantStore> = match database {
+        Some(database) => Arc::new(SqliteTenantStore::open(database.clone()).await?),
+        None => Arc::new(MemoryTenantStore::default()),
+    };
+    Ok(TenantManager::new(store, Arc::clone(clock)))
+}
+
+/// Refuses a tenant that is not there or not active. The tenant of a local database is made at its first use.
+async fn enter(
+    tenants: &TenantManager,
+    trails: Option<&AuditTrails>,
+    tenant: &TenantId,
+) -> Result<(), CliError> {
+    match tenants.get_tenant(tenant).await {
+        Err(TenantError::NotFound { .. }) if tenant.as_str() == LOCAL_TENANT => {
+            let mut config = TenantConfig::new(tenant.clone(), "Local");
+            config.tier = TenantTier::Enterprise;
+            if let Some(trails) = trails {
+                let event = AuditEvent::new(AuditEventType::TenantCreated)
+                    .with_action("create")
+                    .on("tenant", tenant.as_str());
+                trails.of(tenant).log(event).await?;
+            }
+            match tenants.create_tenant(config).await {
+                // Another process was first.
+                Ok(_) | Err(TenantError::AlreadyExists { .. }) => Ok(()),
+                Err(error) => Err(error.into()),
+            }
+        }
+        found => Ok(found.map(drop)?),
     }
 }
 

@@ -166,6 +166,12 @@ impl UnitOfWork<'_> {
         trail.enqueue_in(self, vec![event]).await
     }
 
+    /// As [`Self::audit_later`], for several. After an error the unit must not be committed.
+    pub async fn audit_all_later(&mut self, events: Vec<AuditEvent>) -> Result<(), AuditError> {
+        let trail = self.trail.clone().ok_or(AuditError::NoTenant)?;
+        trail.enqueue_in(self, events).await
+    }
+
     /// Appends what is to be recorded, then makes everything last. Returns the records, in order.
     ///
     /// # Errors

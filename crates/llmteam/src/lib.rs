@@ -6,6 +6,7 @@
 //! | module | feature | what it is for |
 //! |---|---|---|
 //! | [`id`], [`clock`], [`principal`], [`secret`], [`kv`] | always | names, time, who acts, credentials, small values |
+//! | [`tenancy`], [`audit`], [`context`], [`ratelimit`] | always | whose it is, who did what, who may see what of an agent, how often |
 //! | [`sql`] | `sqlite` | the one database handle that all stores of a process share |
 //! | [`llm`] | `orchestration` | the contract of language models, and a scripted one |
 //! | [`egress`] | `workflow` | outbound HTTP |
@@ -39,7 +40,7 @@
 //! # }
 //! ```
 
-pub use llmteam_security::{clock, id, kv, principal, secret, tenancy};
+pub use llmteam_security::{audit, clock, context, id, kv, principal, ratelimit, secret, tenancy};
 
 #[cfg(feature = "sqlite")]
 pub use llmteam_security::sql;

@@ -10,6 +10,7 @@ use llmteam_orchestration::llm::LlmProvider;
 use llmteam_security::clock::{Clock, Timestamp};
 use llmteam_security::id::{InstanceId, RunId, SegmentId, StepId, TenantId};
 use llmteam_security::kv::KeyValueStore;
+use llmteam_security::principal::Principal;
 use llmteam_security::secret::{Secret, SecretError, SecretsProvider};
 use llmteam_workflow::egress::Client;
 use serde_json::{Map, Value, json};
@@ -37,6 +38,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     created_at: Timestamp,
     data: Map<String, Value>,
+    principal: Option<Arc<Principal>>,
     run_input: Arc<Value>,
     run_value: OnceLock<Value>,
 }
@@ -59,6 +61,7 @@ impl RuntimeContext {
             created_at: clock.now(),
             clock,
             data: Map::new(),
+            principal: None,
             run_input: Arc::new(Value::Null),
         }
     }
@@ -83,6 +86,7 @@ impl RuntimeContext {
             clock: it.clock,
             created_at: it.created_at,
             data: it.data,
+            principal: it.principal,
             run_input: it.run_input,
         })
         .build()
@@ -165,6 +169,11 @@ impl RuntimeContext {
     /// When the context was first built.
     pub fn created_at(&self) -> Timestamp {
         self.0.created_at
+    }
+
+    /// On whose word it runs; none: the program's own.
+    pub fn principal(&self) -> Option<&Principal> {
+        self.0.principal.as_deref()
     }
 
     /// What the host handed along.
@@ -273,6 +282,7 @@ pub struct RuntimeContextBuilder {
     clock: Arc<dyn Clock>,
     created_at: Timestamp,
     data: Map<String, Value>,
+    principal: Option<Arc<Principal>>,
     run_input: Arc<Value>,
 }
 
@@ -358,6 +368,12 @@ impl RuntimeContextBuilder {
         self
     }
 
+    /// On whose word it runs: the audit log names it.
+    pub fn principal(mut self, principal: impl Into<Option<Principal>>) -> Self {
+        self.principal = principal.into().map(Arc::new);
+        self
+    }
+
     /// What the host hands along.
     pub fn data(mut self, data: Map<String, Value>) -> Self {
         self.data = data;
@@ -386,6 +402,7 @@ impl RuntimeContextBuilder {
             clock: self.clock,
             created_at: self.created_at,
             data: self.data,
+            principal: self.principal,
             run_input: self.run_input,
             run_value: OnceLock::new(),
         }))

@@ -8,6 +8,8 @@ use std::future::{Future, poll_fn};
 use std::marker::PhantomData;
 use std::pin::pin;
 
+use llmteam_security::tenancy::{TenantContext, TenantGuard};
+
 use super::{RuntimeContext, RuntimeContextError};
 
 thread_local! {
@@ -32,19 +34,24 @@ pub fn get_current_runtime() -> Result<RuntimeContext, RuntimeContextError> {
 #[must_use = "the scope ends when this is dropped"]
 pub struct RuntimeScope {
     depth: usize,
+    /// The tenant is current with the runtime; none only where a thread is coming to its end.
+    _tenant: Option<TenantGuard>,
     /// The scope belongs to this thread.
     _here: PhantomData<*const ()>,
 }
 
 impl RuntimeScope {
-    /// Makes `runtime` current on this thread.
+    /// Makes `runtime` and its tenant current on this thread.
     pub fn enter(runtime: RuntimeContext) -> Self {
+        let tenant = TenantContext::for_host(runtime.tenant_id().clone());
+        let tenant = tenant.enter().ok();
         let depth = CURRENT.with_borrow_mut(|stack| {
             stack.push(runtime);
             stack.len() - 1
         });
         Self {
             depth,
+            _tenant: tenant,
             _here: PhantomData,
         }
     }

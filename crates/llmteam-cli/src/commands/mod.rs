@@ -1,5 +1,6 @@
 //! One file per command: what it reads, what it asks the layers, what it prints.
 
+mod audit;
 mod catalog;
 mod plan;
 mod resume;
@@ -7,6 +8,7 @@ mod run;
 mod runs;
 mod schema;
 mod tasks;
+mod tenants;
 mod validate;
 mod version;
 
@@ -20,6 +22,8 @@ pub(crate) async fn perform(command: Command) -> Result<u8, CliError> {
         Command::Resume(args) => resume::perform(args).await,
         Command::Runs(args) => runs::perform(args).await,
         Command::Tasks(args) => tasks::perform(args).await,
+        Command::Audit(args) => audit::perform(args).await,
+        Command::Tenants(args) => tenants::perform(args).await,
         Command::Validate(args) => validate::perform(&args),
         Command::Catalog { json } => catalog::perform(json),
         Command::Schema => schema::perform(),

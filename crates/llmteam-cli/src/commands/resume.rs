@@ -3,6 +3,7 @@
 use llmteam::canvas::machine::RunSettings;
 use llmteam::canvas::runner::RunnerError;
 use llmteam::persistence::{RunRow, RunState};
+use llmteam::principal::Principal;
 
 use crate::args::{Printing, Resume};
 use crate::drive::{Begin, drive};
@@ -30,12 +31,14 @@ pub(super) async fn go_on(
         .into());
     }
     let resources = session.resources().await?;
-    let runtime = resources.create_runtime(
-        session.tenant.clone(),
-        row.instance.clone(),
-        row.run.clone(),
-        None,
-    );
+    let runtime = resources
+        .create_runtime(
+            session.tenant.clone(),
+            row.instance.clone(),
+            row.run.clone(),
+            None,
+        )
+        .copy(|it| it.principal(Principal::local()));
     session.check_resources(&row, &runtime).await?;
     let snapshot = row
         .summary

@@ -32,6 +32,7 @@ struct Calm {
     events: Vec<Value>,
     result: Value,
     stored_result: Value,
+    audited: Vec<String>,
 }
 
 /// What has been hit so far.
@@ -114,6 +115,7 @@ fn left(place: &Place, called: &Called) -> Calm {
         events: compare::events(called),
         result: compare::result(called),
         stored_result: compare::stored_result(place),
+        audited: compare::audited(place),
     }
 }
 
@@ -163,6 +165,8 @@ fn run_with_kills(place: &Place, server: &Server, calm: &Calm, hits: &mut Hits) 
         assert_eq!(left.result, calm.result);
     }
     assert_eq!(compare::stored_result(place), calm.stored_result);
+    // What was put aside when a child died is in the log, once.
+    assert_eq!(compare::audited(place), calm.audited);
     for (activation, count) in server.counts() {
         let kills = killed.get(&activation).copied().unwrap_or_default();
         assert!(

@@ -5,6 +5,7 @@
     reason = "a test ends where something is not as expected"
 )]
 
+mod audit;
 mod bad_input;
 #[cfg(unix)]
 mod crash;

@@ -63,6 +63,7 @@ mod retention;
 mod seal;
 mod sequencer;
 mod signer;
+mod trails;
 mod wire;
 
 #[cfg(feature = "postgres")]
@@ -89,4 +90,5 @@ pub use self::{
     signer::CheckpointSigner,
     store::{AuditStore, MemoryAuditStore},
     trail::{AuditTrail, TrailOptions},
+    trails::AuditTrails,
 };

@@ -156,20 +156,21 @@ impl AuditTrail {
         Ok(drained)
     }
 
+    /// Puts `events` where they wait, in the caller's unit. After an error the unit must not be committed.
     pub(crate) async fn enqueue_in(
         &self,
         unit: &mut UnitOfWork<'_>,
         events: Vec<AuditEvent>,
     ) -> Result<(), AuditError> {
         let prepared = self.prepared(events)?;
-        let waiting = self.store.waiting(&self.tenant).await?;
-        if waiting >= self.options.max_waiting {
+        let waiting = self.store.queue_in(unit, prepared).await?;
+        if waiting > self.options.max_waiting {
             return Err(AuditError::Backpressure {
                 tenant: self.tenant.clone(),
                 waiting,
             });
         }
-        self.store.queue_in(unit, prepared).await
+        Ok(())
     }
 
     /// Appends `events` in the caller's unit, as the last thing before it is committed.

@@ -124,6 +124,13 @@ impl HumanError {
     }
 }
 
+/// What cannot be recorded does not happen.
+impl From<llmteam_security::audit::AuditError> for HumanError {
+    fn from(error: llmteam_security::audit::AuditError) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
 #[cfg(feature = "sqlite")]
 impl From<llmteam_security::sql::SqlError> for HumanError {
     fn from(error: llmteam_security::sql::SqlError) -> Self {

@@ -6,6 +6,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use llmteam_security::{
+    audit::AuditEventType,
     clock::{self, Clock, Timestamp, Wake},
     id::{PrincipalId, RequestId, RunId, TenantId},
     principal::Principal,
@@ -13,6 +14,7 @@ use llmteam_security::{
 use tokio::sync::watch;
 
 use super::{
+    audit,
     error::{Fault, HumanError},
     interaction::{InteractionStatus, InteractionType},
     outcome::{Happened, HumanEvent},
@@ -104,7 +106,9 @@ impl HumanInteractionManager {
     ) -> Result<InteractionResponse, HumanError> {
         for _ in 0..ATTEMPTS {
             let mut request = self.get(tenant, id).await?;
-            let role = response::check_allowed(&request, by)?;
+            let role = self
+                .allowed(&request, response::check_allowed(&request, by))
+                .await?;
             if let Err(closed) = request.check_open() {
                 let stored = self.store.response(tenant, id).await?;
                 let repeated = response::response_id(&request, &by.id, &answer)?;
@@ -137,7 +141,7 @@ impl HumanInteractionManager {
         id: &RequestId,
         reason: &str,
     ) -> Result<(), HumanError> {
-        self.change(tenant, id, |request, now| {
+        self.change(tenant, id, None, |request, now| {
             request.check_open()?;
             request.close(InteractionStatus::Cancelled, now);
             Ok(Some(Happened::Cancelled {
@@ -177,7 +181,8 @@ impl HumanInteractionManager {
         id: &RequestId,
         by: &Principal,
     ) -> Result<InteractionRequest, HumanError> {
-        self.change(tenant, id, |request, now| {
+        let acted = (AuditEventType::InteractionClaimed, by);
+        self.change(tenant, id, Some(acted), |request, now| {
             response::check_eligible(request, by)?;
             request.check_open()?;
             match &request.claimed_by {
@@ -200,7 +205,8 @@ impl HumanInteractionManager {
         id: &RequestId,
         by: &Principal,
     ) -> Result<InteractionRequest, HumanError> {
-        self.change(tenant, id, |request, now| {
+        let acted = (AuditEventType::InteractionClaimed, by);
+        self.change(tenant, id, Some(acted), |request, now| {
             if request.claimed_by.as_ref() != Some(&by.id) {
                 response::in_place(request, by, "only who has claimed it may give it back")?;
             }
@@ -221,7 +227,8 @@ impl HumanInteractionManager {
         by: &Principal,
         to: &PrincipalId,
     ) -> Result<InteractionRequest, HumanError> {
-        self.change(tenant, id, |request, now| {
+        let acted = (AuditEventType::InteractionDelegated, by);
+        self.change(tenant, id, Some(acted), |request, now| {
             response::check_allowed(request, by)?;
             request.check_open()?;
             request.delegate(&by.id, to.clone(), now);
@@ -239,7 +246,8 @@ impl HumanInteractionManager {
         text: &str,
     ) -> Result<InteractionMessage, HumanError> {
         let request = self.get(tenant, id).await?;
-        response::check_allowed(&request, by)?;
+        self.allowed(&request, response::check_allowed(&request, by))
+            .await?;
         request.check_open()?;
         if request.interaction_type != InteractionType::Chat {
             return Err(HumanError::InvalidRequest(vec![Fault::new(
@@ -359,18 +367,21 @@ impl HumanInteractionManager {
         &self,
         tenant: &TenantId,
         id: &RequestId,
+        acted: Option<(AuditEventType, &Principal)>,
         act: impl Fn(&mut InteractionRequest, Timestamp) -> Result<Option<Happened>, HumanError>,
     ) -> Result<InteractionRequest, HumanError> {
         for _ in 0..ATTEMPTS {
             let mut request = self.get(tenant, id).await?;
             let before = request.version;
-            let happened = act(&mut request, self.clock.now())?;
+            let done = act(&mut request, self.clock.now());
+            let happened = self.allowed(&request, done).await?;
             let changed = request.version != before;
             if !changed
                 || self
                     .store
                     .update(Change {
                         happened,
+                        acted: acted.map(|(kind, by)| (kind, by.id.clone())),
                         ..Change::of(request.clone())
                     })
                     .await?
@@ -379,6 +390,20 @@ impl HumanInteractionManager {
             }
         }
         Err(HumanError::Contended(id.clone()))
+    }
+
+    /// Passes `checked` on. That somebody was refused is recorded first, where there are audit logs.
+    async fn allowed<T>(
+        &self,
+        request: &InteractionRequest,
+        checked: Result<T, HumanError>,
+    ) -> Result<T, HumanError> {
+        if let (Err(error), Some(trails)) = (&checked, self.store.trails())
+            && let Some(event) = audit::refusal(request, error)
+        {
+            trails.of(&request.tenant).log(event).await?;
+        }
+        checked
     }
 }
 

@@ -3,6 +3,7 @@
 //! Invariant: a request is answered once, by somebody who was asked; its answer and the wake-up of the run
 //! that waits for it are stored together or not at all. This module does not know what a run is made of.
 
+mod audit;
 mod error;
 mod escalation;
 mod interaction;

@@ -5,6 +5,7 @@
 use std::{fmt, str::FromStr};
 
 use llmteam_security::{
+    audit::AuditEvent,
     clock::Timestamp,
     id::{InstanceId, RunId, SegmentId, TenantId},
 };
@@ -117,6 +118,8 @@ pub struct NewRun {
     pub started_at: Timestamp,
     /// The run it is a child of.
     pub parent: Option<RunId>,
+    /// What the tenant's audit log is to say of its beginning.
+    pub audit: Vec<AuditEvent>,
 }
 
 /// What a run has come to, stored in one commit with the entries that say so.
@@ -128,6 +131,8 @@ pub struct RunUpdate {
     pub summary: Option<Value>,
     /// When it wants to be woken.
     pub wake_at: Option<Timestamp>,
+    /// What the tenant's audit log is to say of it.
+    pub audit: Vec<AuditEvent>,
 }
 
 /// What is known of a run without reading its journal.

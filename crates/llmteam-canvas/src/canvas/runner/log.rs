@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use llmteam_security::audit::Actor;
 use llmteam_workflow::persistence::{Journal, JournalEntry, JournalError, Lease, RunUpdate};
 
-use super::SegmentResult;
 use super::result::status_of;
+use super::{SegmentResult, audit};
 use crate::canvas::machine::{JournalRecord, RunMachine};
 
 /// Where the records of one run go.
@@ -18,6 +19,8 @@ struct Kept {
     journal: Arc<dyn Journal>,
     lease: Lease,
     next_index: u64,
+    /// Who started or resumed the run here.
+    actor: Actor,
 }
 
 impl RunLog {
@@ -27,12 +30,18 @@ impl RunLog {
     }
 
     /// The log of a run that this process owns; `next_index` records are there.
-    pub(super) fn of(journal: Arc<dyn Journal>, lease: Lease, next_index: u64) -> Self {
+    pub(super) fn of(
+        journal: Arc<dyn Journal>,
+        lease: Lease,
+        next_index: u64,
+        actor: Actor,
+    ) -> Self {
         Self {
             kept: Some(Kept {
                 journal,
                 lease,
                 next_index,
+                actor,
             }),
         }
     }
@@ -52,9 +61,11 @@ impl RunLog {
             return Ok(());
         };
         let batch = entries(machine, records, kept.next_index)?;
-        kept.journal
-            .append(&kept.lease, batch, update(machine)?)
-            .await?;
+        let mut update = update(machine)?;
+        if kept.journal.audits() {
+            update.audit = audit::events(machine, records, &kept.actor);
+        }
+        kept.journal.append(&kept.lease, batch, update).await?;
         kept.next_index += records.len() as u64;
         Ok(())
     }
@@ -108,5 +119,6 @@ pub(super) fn update(machine: &RunMachine) -> Result<RunUpdate, JournalError> {
         state,
         summary,
         wake_at: None,
+        audit: Vec::new(),
     })
 }

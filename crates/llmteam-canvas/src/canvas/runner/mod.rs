@@ -5,6 +5,7 @@
 //! Attempts live in `attempts`, people's answers come through `people`, time through `timers`.
 
 mod attempts;
+mod audit;
 mod config;
 mod drive;
 mod error;
@@ -29,6 +30,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use llmteam_security::audit::Actor;
 use llmteam_security::clock::{Clock, SystemClock};
 use llmteam_security::id::{RunId, TenantId};
 use llmteam_workflow::human::{HumanInteractionManager, MemoryInteractionStore};
@@ -50,7 +52,7 @@ pub use self::result::{SegmentResult, SegmentStatus};
 use self::watch::Watch;
 use crate::canvas::catalog::StepCatalog;
 use crate::canvas::definition::SegmentDefinition;
-use crate::canvas::machine::{Fact, Outbox, RunIdentity, RunMachine};
+use crate::canvas::machine::{Fact, JournalRecord, Outbox, RunIdentity, RunMachine, RunPhase};
 use crate::events::EventStream;
 use crate::runtime::RuntimeContext;
 
@@ -227,7 +229,8 @@ impl SegmentRunner {
             ..Outbox::default()
         };
         machine.apply(&record, &mut out)?;
-        let log = self.open_log(segment, &machine, &record).await?;
+        let actor = actor_of(&runtime);
+        let log = self.open_log(segment, &machine, &record, actor).await?;
         let config = Arc::new(config);
         let watch = Watch::new(
             &machine,
@@ -257,7 +260,8 @@ impl SegmentRunner {
         &self,
         segment: &PreparedSegment,
         machine: &RunMachine,
-        first: &crate::canvas::machine::JournalRecord,
+        first: &JournalRecord,
+        actor: Actor,
     ) -> Result<RunLog, RunnerError> {
         let Some(journal) = &self.0.journal else {
             return Ok(RunLog::none());
@@ -273,11 +277,16 @@ impl SegmentRunner {
             definition: segment.plan().digest().to_owned(),
             started_at: first.time,
             parent: None,
+            audit: if journal.audits() {
+                audit::events(machine, std::slice::from_ref(first), &actor)
+            } else {
+                Vec::new()
+            },
         };
         let entries = log::entries(machine, std::slice::from_ref(first), 0)?;
         let lease = journal.create(run, &Owner::current(), entries).await?;
-        let mut log = RunLog::of(Arc::clone(journal), lease, 1);
-        if matches!(machine.phase(), crate::canvas::machine::RunPhase::Ended(_)) {
+        let mut log = RunLog::of(Arc::clone(journal), lease, 1, actor);
+        if matches!(machine.phase(), RunPhase::Ended(_)) {
             log.append(machine, &[]).await?;
         }
         Ok(log)
@@ -316,6 +325,13 @@ impl SegmentRunner {
         let (id, input) = (segment.segment_id().clone(), Arc::clone(input));
         runtime.for_run(id, input, Arc::clone(&self.0.clock))
     }
+}
+
+/// On whose word a run begins or goes on in this runtime.
+fn actor_of(runtime: &RuntimeContext) -> Actor {
+    runtime
+        .principal()
+        .map_or_else(Actor::system, |it| Actor::user(&it.id))
 }
 
 /// Who a run of this segment in this runtime is.

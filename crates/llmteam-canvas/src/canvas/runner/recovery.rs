@@ -11,7 +11,7 @@ use super::log::RunLog;
 use super::watch::Watch;
 use super::{
     Begun, Driver, Entered, PreparedSegment, RunConfig, RunHandle, RunnerError, SegmentRunner,
-    identity_of,
+    actor_of, identity_of,
 };
 use crate::canvas::definition::SegmentDefinition;
 use crate::canvas::machine::{Fact, JournalRecord, Outbox, RunMachine, RunPhase, RunSettings};
@@ -152,7 +152,7 @@ impl SegmentRunner {
             mut past,
         } = claimed;
         let journal = self.journal()?;
-        let log = RunLog::of(Arc::clone(journal), lease, records);
+        let log = RunLog::of(Arc::clone(journal), lease, records, actor_of(&runtime));
         let phase = machine.phase().clone();
         let config = Arc::new(config);
         let mut watch = Watch::new(

@@ -63,6 +63,25 @@ pub(super) fn result(called: &Called) -> Value {
     without_times([printed(called).1].into()).remove(0)
 }
 
+/// What the audit log says of the run, in the order of the words: what is put aside may be overtaken. The log is whole.
+pub(super) fn audited(place: &Place) -> Vec<String> {
+    let report = place.call(&["audit", "verify"]).exits(0).json();
+    assert_eq!(report["verdict"], "ok", "{report}");
+    let records = place
+        .call(&["audit", "show", "--run", "r1"])
+        .exits(0)
+        .json();
+    let said = |it: &Value| {
+        format!(
+            "{} {} {}",
+            it["event_type"], it["step_name"], it["actor_id"]
+        )
+    };
+    let mut said: Vec<String> = records.as_array().unwrap().iter().map(said).collect();
+    said.sort();
+    said
+}
+
 /// The result as the database keeps it.
 pub(super) fn stored_result(place: &Place) -> Value {
     let mut shown = place.call(&["runs", "show", "r1"]).exits(0).json();

@@ -258,8 +258,10 @@ impl AuditStore for MemoryAuditStore {
         &self,
         unit: &mut UnitOfWork<'_>,
         events: Vec<AuditEvent>,
-    ) -> Result<(), AuditError> {
-        self.stage(unit, move |log| log.queue.extend(events))
+    ) -> Result<u64, AuditError> {
+        let waiting = self.read(unit.tenant(), |log| log.queue.len()) + events.len();
+        self.stage(unit, move |log| log.queue.extend(events))?;
+        Ok(waiting as u64)
     }
 
     async fn drain_in(

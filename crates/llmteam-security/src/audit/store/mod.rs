@@ -117,12 +117,12 @@ pub trait AuditStore: Send + Sync + fmt::Debug {
         subjects: &[String],
     ) -> Result<Vec<StoredKey>, AuditError>;
 
-    /// Puts prepared events where they wait to be appended.
+    /// Puts prepared events where they wait to be appended. Returns how many wait then.
     async fn queue_in(
         &self,
         unit: &mut UnitOfWork<'_>,
         events: Vec<AuditEvent>,
-    ) -> Result<(), AuditError>;
+    ) -> Result<u64, AuditError>;
 
     /// Takes the first waiting events out, in the order they came.
     async fn drain_in(

@@ -350,7 +350,7 @@ macro_rules! statements {
             connection: &mut $connection,
             tenant: &TenantId,
             events: Vec<AuditEvent>,
-        ) -> Result<(), AuditError> {
+        ) -> Result<u64, AuditError> {
             for event in events {
                 let text = serde_json::to_vec(&event).map_err(AuditError::storage)?;
                 sqlx::query("INSERT INTO audit_outbox (tenant_id, event) VALUES ($1, $2)")
@@ -359,7 +359,7 @@ macro_rules! statements {
                     .execute(&mut *connection)
                     .await?;
             }
-            Ok(())
+            waiting(connection, tenant).await
         }
 
         pub(super) async fn drain(
@@ -482,7 +482,7 @@ macro_rules! sql_store {
                 &self,
                 unit: &mut UnitOfWork<'_>,
                 events: Vec<AuditEvent>,
-            ) -> Result<(), AuditError> {
+            ) -> Result<u64, AuditError> {
                 let tenant = unit.tenant().clone();
                 statements::queue(mine(unit)?, &tenant, events).await
             }

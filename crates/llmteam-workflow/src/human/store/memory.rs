@@ -185,6 +185,7 @@ impl InteractionStore for MemoryInteractionStore {
             response,
             happened,
             fired,
+            acted: _,
         } = change;
         let key = (request.tenant.clone(), request.request_id.clone());
         let run = (request.tenant.clone(), request.run.clone());

@@ -18,6 +18,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 use llmteam_security::{
+    audit::{AuditEventType, AuditTrails},
     clock::Timestamp,
     id::{PrincipalId, RequestId, RunId, TenantId},
 };
@@ -44,6 +45,8 @@ pub struct Change {
     pub happened: Option<Happened>,
     /// The timer that caused it, at its level.
     pub fired: Option<(TimerKind, u32)>,
+    /// Who caused it, and what that is to the audit log, where it is no answer.
+    pub acted: Option<(AuditEventType, PrincipalId)>,
 }
 
 impl Change {
@@ -54,6 +57,7 @@ impl Change {
             response: None,
             happened: None,
             fired: None,
+            acted: None,
         }
     }
 }
@@ -159,6 +163,12 @@ pub trait InteractionStore: Send + Sync + fmt::Debug {
 
     /// Removes what was closed before `before` and whose run has heard of it. Returns how many requests.
     async fn purge(&self, tenant: &TenantId, before: Timestamp) -> Result<u64, HumanError>;
+
+    /// The audit logs that every change is recorded in, in the commit that stores it; none: changes are not
+    /// recorded.
+    fn trails(&self) -> Option<&AuditTrails> {
+        None
+    }
 
     /// Tells of what changes through this store; not of what other processes change.
     fn changes(&self) -> &Changes;

@@ -5,15 +5,17 @@
 
 use async_trait::async_trait;
 use llmteam_security::{
+    audit::AuditTrails,
     clock::Timestamp,
     id::{PrincipalId, RequestId, RunId, TenantId},
-    sql::{SqliteDatabase, SqliteTransaction},
+    sql::{SqliteDatabase, UnitSession},
 };
 use serde::{Serialize, de::DeserializeOwned};
-use sqlx::{Row, sqlite::SqliteRow};
+use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
 use super::{Change, Changes, DueTimer, InteractionFilter, InteractionMessage, InteractionStore};
 use crate::human::{
+    audit,
     error::HumanError,
     outcome::{Happened, HumanEvent},
     request::InteractionRequest,
@@ -30,6 +32,7 @@ const MIGRATIONS: &[(&str, &str)] = &[(
 pub struct SqliteInteractionStore {
     database: SqliteDatabase,
     changes: Changes,
+    trails: Option<AuditTrails>,
 }
 
 impl SqliteInteractionStore {
@@ -41,13 +44,25 @@ impl SqliteInteractionStore {
         Ok(Self {
             database,
             changes: Changes::default(),
+            trails: None,
+        })
+    }
+
+    /// The same, with the audit logs of the same database: a change and its record are one commit.
+    pub async fn open_audited(
+        database: SqliteDatabase,
+        trails: AuditTrails,
+    ) -> Result<Self, HumanError> {
+        Ok(Self {
+            trails: Some(trails),
+            ..Self::open(database).await?
         })
     }
 }
 
 /// Adds the timers of an open request that are not there yet.
 async fn add_timers(
-    transaction: &mut SqliteTransaction<'_>,
+    connection: &mut SqliteConnection,
     request: &InteractionRequest,
 ) -> Result<(), HumanError> {
     for (kind, level, at) in request.timers() {
@@ -60,7 +75,7 @@ async fn add_timers(
         .bind(kind.as_str())
         .bind(level)
         .bind(at.as_micros())
-        .execute(&mut **transaction)
+        .execute(&mut *connection)
         .await?;
     }
     Ok(())
@@ -137,16 +152,24 @@ impl InteractionStore for SqliteInteractionStore {
     }
 
     async fn update(&self, change: Change) -> Result<bool, HumanError> {
+        let trail = self.trails.as_ref().map(|it| it.of(&change.request.tenant));
+        let event = trail.as_ref().and_then(|_| audit::of_change(&change));
         let Change {
             request,
             response,
             happened,
             fired,
+            acted: _,
         } = change;
         let (tenant, id) = (request.tenant.as_str(), request.request_id.as_str());
         let at = request.updated_at.unwrap_or(request.created_at).as_micros();
-        let mut writer = self.database.writer().await;
-        let mut transaction = writer.begin().await?;
+        let mut session = match &trail {
+            Some(trail) => trail.session().await?,
+            None => UnitSession::sqlite(request.tenant.clone(), self.database.writer().await),
+        };
+        let mut unit = session.begin().await?;
+        let elsewhere = || HumanError::Unavailable("the audit logs are in another database".into());
+        let transaction = unit.sqlite().ok_or_else(elsewhere)?;
 
         let replaced = sqlx::query(
             "UPDATE interaction_requests SET open = ?, version = ?, closed_at = ?, body = ?
@@ -181,7 +204,7 @@ impl InteractionStore for SqliteInteractionStore {
             }
         }
         if request.is_open() {
-            add_timers(&mut transaction, &request).await?;
+            add_timers(transaction, &request).await?;
         } else {
             sqlx::query("DELETE FROM interaction_timers WHERE tenant_id = ? AND request_id = ? AND fired_at IS NULL")
                 .bind(tenant)
@@ -217,8 +240,11 @@ impl InteractionStore for SqliteInteractionStore {
             .execute(&mut *transaction)
             .await?;
         }
-        transaction.commit().await?;
-        drop(writer);
+        if let Some(event) = event {
+            unit.audit(event);
+        }
+        unit.commit().await?;
+        drop(session);
         self.changes.announce(&request.tenant, &request.run);
         Ok(true)
     }
@@ -413,6 +439,10 @@ impl InteractionStore for SqliteInteractionStore {
         .await?;
         transaction.commit().await?;
         Ok(purged.rows_affected())
+    }
+
+    fn trails(&self) -> Option<&AuditTrails> {
+        self.trails.as_ref()
     }
 
     fn changes(&self) -> &Changes {

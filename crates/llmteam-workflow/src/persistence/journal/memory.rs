@@ -8,6 +8,7 @@ use std::{
 
 use async_trait::async_trait;
 use llmteam_security::{
+    audit::{AuditEvent, AuditTrails},
     clock::Timestamp,
     id::{RunId, SegmentId, TenantId},
 };
@@ -23,6 +24,7 @@ use crate::persistence::{
 #[derive(Clone, Default)]
 pub struct MemoryJournal {
     shared: Arc<Mutex<Tables>>,
+    trails: Option<AuditTrails>,
 }
 
 #[derive(Default)]
@@ -40,6 +42,27 @@ struct Run {
 }
 
 impl MemoryJournal {
+    /// The same journal, which records in `trails` what its runs say, before it keeps what they did.
+    #[must_use]
+    pub fn audited(self, trails: AuditTrails) -> Self {
+        Self {
+            trails: Some(trails),
+            ..self
+        }
+    }
+
+    async fn record(&self, tenant: &TenantId, events: Vec<AuditEvent>) -> Result<(), JournalError> {
+        match &self.trails {
+            Some(trails) if !events.is_empty() => {
+                let recorded = trails.of(tenant).log_all(events).await;
+                recorded
+                    .map(drop)
+                    .map_err(|error| JournalError::Unavailable(error.to_string()))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Tables> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -77,8 +100,12 @@ impl Journal for MemoryJournal {
         first: Vec<JournalEntry>,
     ) -> Result<Lease, JournalError> {
         check_batch(&run.run, 0, &first)?;
-        let mut tables = self.lock();
         let id = (run.tenant.clone(), run.run.clone());
+        if self.lock().keys.contains_key(&id) {
+            return Err(JournalError::RunExists { run: run.run });
+        }
+        self.record(&run.tenant, run.audit).await?;
+        let mut tables = self.lock();
         if tables.keys.contains_key(&id) {
             return Err(JournalError::RunExists { run: run.run });
         }
@@ -117,6 +144,9 @@ impl Journal for MemoryJournal {
         batch: Vec<JournalEntry>,
         update: RunUpdate,
     ) -> Result<(), JournalError> {
+        let next = self.lock().owned(lease)?.row.next_index;
+        check_batch(&lease.run, next, &batch)?;
+        self.record(&lease.tenant, update.audit).await?;
         let mut tables = self.lock();
         let run = tables.owned(lease)?;
         check_batch(&lease.run, run.row.next_index, &batch)?;
@@ -134,6 +164,10 @@ impl Journal for MemoryJournal {
             lease.ended.store(true, Ordering::Relaxed);
         }
         Ok(())
+    }
+
+    fn audits(&self) -> bool {
+        self.trails.is_some()
     }
 
     async fn read(

@@ -60,6 +60,12 @@ pub trait Journal: Send + Sync {
         update: RunUpdate,
     ) -> Result<(), JournalError>;
 
+    /// Whether what [`NewRun::audit`] and [`RunUpdate::audit`] say goes into the audit log, in the same commit;
+    /// otherwise it is dropped, and need not be made.
+    fn audits(&self) -> bool {
+        false
+    }
+
     /// The entries of a run from index `from` on, in order. What is not exactly as it was written, or is
     /// missing, is [`JournalError::Corrupt`].
     async fn read(

@@ -51,6 +51,7 @@ pub(super) fn new_run(tenant: &str, run: &str) -> NewRun {
         definition: "0f".repeat(32),
         started_at: Timestamp::from_micros(1_000_000),
         parent: None,
+        audit: Vec::new(),
     }
 }
 
@@ -75,6 +76,7 @@ pub(super) fn to(state: RunState) -> RunUpdate {
         state,
         summary: None,
         wake_at: None,
+        audit: Vec::new(),
     }
 }
 

@@ -9,6 +9,7 @@ use super::*;
 pub(super) async fn what_is_written_is_read(it: Two) {
     let run = NewRun {
         parent: Some("parent.1".parse().unwrap()),
+        audit: Vec::new(),
         ..new_run("acme", "run_1")
     };
     let lease = it
@@ -20,6 +21,7 @@ pub(super) async fn what_is_written_is_read(it: Two) {
         state: RunState::Waiting,
         summary: Some(json!({"status": "waiting", "output": {"n": 1.5}})),
         wake_at: Some(Timestamp::from_micros(9_000_000)),
+        audit: Vec::new(),
     };
     it.here
         .append(&lease, entries(2..5), update.clone())

@@ -13,6 +13,7 @@ use std::{fmt, sync::atomic::Ordering};
 
 use async_trait::async_trait;
 use llmteam_security::{
+    audit::AuditTrails,
     id::{RunId, TenantId},
     sql::SqliteDatabase,
 };
@@ -35,15 +36,37 @@ use crate::persistence::{
 pub struct SqliteJournal {
     database: SqliteDatabase,
     writer: Writer,
+    audits: bool,
 }
 
 impl SqliteJournal {
     /// The journal in `database`, whose tables are made if they are not there. A task of the present tokio
     /// runtime writes for it; when that runtime ends, writing is [`JournalError::Unavailable`].
     pub async fn open(database: SqliteDatabase) -> Result<Self, JournalError> {
+        Self::start(database, None).await
+    }
+
+    /// The same, with the audit logs of the same database: what runs say goes into the commit that keeps what
+    /// they did, and where it cannot, that is not kept either.
+    pub async fn open_audited(
+        database: SqliteDatabase,
+        trails: AuditTrails,
+    ) -> Result<Self, JournalError> {
+        Self::start(database, Some(trails)).await
+    }
+
+    async fn start(
+        database: SqliteDatabase,
+        trails: Option<AuditTrails>,
+    ) -> Result<Self, JournalError> {
         schema::migrate(&database).await.map_err(unavailable)?;
-        let writer = Writer::start(database.clone());
-        Ok(Self { database, writer })
+        let audits = trails.is_some();
+        let writer = Writer::start(database.clone(), trails);
+        Ok(Self {
+            database,
+            writer,
+            audits,
+        })
     }
 }
 
@@ -51,18 +74,19 @@ impl SqliteJournal {
 impl Journal for SqliteJournal {
     async fn create(
         &self,
-        run: NewRun,
+        mut run: NewRun,
         owner: &Owner,
         first: Vec<JournalEntry>,
     ) -> Result<Lease, JournalError> {
         check_batch(&run.run, 0, &first)?;
         let (tenant, id) = (run.tenant.clone(), run.run.clone());
-        let creation = Creation::new(run, owner.clone(), first.is_empty());
         let update = RunUpdate {
             state: RunState::Running,
             summary: None,
             wake_at: None,
+            audit: std::mem::take(&mut run.audit),
         };
+        let creation = Creation::new(run, owner.clone(), first.is_empty());
         let addition = Addition::new(&tenant, &id, (NO_KEY, 1), first, &update)?;
         let key = self.writer.write(Some(creation), addition).await?;
         Ok(Lease::new(tenant, id, 1, key))
@@ -83,6 +107,10 @@ impl Journal for SqliteJournal {
             lease.ended.store(true, Ordering::Relaxed);
         }
         Ok(())
+    }
+
+    fn audits(&self) -> bool {
+        self.audits
     }
 
     async fn read(

@@ -8,6 +8,7 @@ use std::{
 };
 
 use llmteam_security::{
+    audit::AuditEvent,
     clock::Timestamp,
     id::{RunId, TenantId},
 };
@@ -41,8 +42,10 @@ pub(super) struct Creation {
 pub(super) struct Addition {
     pub(super) key: i64,
     pub(super) epoch: i64,
+    pub(super) tenant: TenantId,
     pub(super) run: RunId,
     pub(super) entries: Vec<Row>,
+    pub(super) audit: Vec<AuditEvent>,
     state: RunState,
     wake_at: Option<i64>,
     summary: Option<Arc<str>>,
@@ -104,7 +107,9 @@ impl Addition {
         Ok(Self {
             key,
             epoch: signed(epoch),
+            tenant: tenant.clone(),
             run: run.clone(),
+            audit: update.audit.clone(),
             entries: entries.collect::<Result<_, _>>()?,
             state: update.state,
             wake_at: update.wake_at.map(Timestamp::as_micros),

@@ -5,7 +5,8 @@
 
 use std::collections::HashMap;
 
-use llmteam_security::sql::{SqlError, SqliteDatabase, SqliteTransaction};
+use llmteam_security::audit::{AuditError, AuditTrail, AuditTrails};
+use llmteam_security::sql::{SqlError, SqliteDatabase};
 use sqlx::{Row as _, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 
@@ -34,9 +35,9 @@ struct Job {
 
 impl Writer {
     /// Starts the task on the present tokio runtime.
-    pub(super) fn start(database: SqliteDatabase) -> Self {
+    pub(super) fn start(database: SqliteDatabase, trails: Option<AuditTrails>) -> Self {
         let (queue, jobs) = mpsc::unbounded_channel();
-        tokio::spawn(write_all(database, jobs));
+        tokio::spawn(write_all(Store { database, trails }, jobs));
         Self { queue }
     }
 
@@ -59,7 +60,13 @@ impl Writer {
     }
 }
 
-async fn write_all(database: SqliteDatabase, mut queue: mpsc::UnboundedReceiver<Job>) {
+/// Where jobs are written, and the logs that say so.
+struct Store {
+    database: SqliteDatabase,
+    trails: Option<AuditTrails>,
+}
+
+async fn write_all(store: Store, mut queue: mpsc::UnboundedReceiver<Job>) {
     let mut jobs = Vec::new();
     while queue.recv_many(&mut jobs, MAX_JOBS).await > 0 {
         // Whoever was woken by the last commit adds its next step right away: one commit for all of them.
@@ -73,7 +80,9 @@ async fn write_all(database: SqliteDatabase, mut queue: mpsc::UnboundedReceiver<
                 jobs.push(job);
             }
         }
-        commit(&database, std::mem::take(&mut jobs)).await;
+        for jobs in store.groups(std::mem::take(&mut jobs)) {
+            commit(&store, jobs).await;
+        }
     }
 }
 
@@ -107,6 +116,12 @@ impl From<SqlError> for Failure {
     }
 }
 
+impl From<AuditError> for Failure {
+    fn from(error: AuditError) -> Self {
+        Self::Store(super::unavailable(error))
+    }
+}
+
 impl From<JournalError> for Failure {
     fn from(error: JournalError) -> Self {
         Self::Store(error)
@@ -114,8 +129,8 @@ impl From<JournalError> for Failure {
 }
 
 /// Writes all jobs in one commit, or each in its own if one of them is refused.
-async fn commit(database: &SqliteDatabase, mut jobs: Vec<Job>) {
-    match write(database, &mut jobs).await {
+async fn commit(store: &Store, mut jobs: Vec<Job>) {
+    match store.write(&mut jobs).await {
         Ok(results) => answer(jobs, results),
         Err(Failure::Store(error)) => {
             let results = vec![Err(error); jobs.len()];
@@ -124,9 +139,11 @@ async fn commit(database: &SqliteDatabase, mut jobs: Vec<Job>) {
         Err(Failure::Refused) => {
             for job in jobs {
                 let mut alone = vec![job];
-                let result = match write(database, &mut alone).await {
+                let result = match store.write(&mut alone).await {
                     Ok(results) => results,
-                    Err(Failure::Refused) => vec![Err(reason(database, &alone[0].addition).await)],
+                    Err(Failure::Refused) => {
+                        vec![Err(reason(&store.database, &alone[0].addition).await)]
+                    }
                     Err(Failure::Store(error)) => vec![Err(error)],
                 };
                 answer(alone, result);
@@ -142,41 +159,92 @@ fn answer(jobs: Vec<Job>, results: Vec<Result<i64, JournalError>>) {
     }
 }
 
-/// One commit, with an answer for each job.
-async fn write(
-    database: &SqliteDatabase,
+impl Store {
+    /// What goes into one commit: everything, or what belongs to one tenant where there are logs to write.
+    fn groups(&self, jobs: Vec<Job>) -> Vec<Vec<Job>> {
+        if self.trails.is_none() {
+            return vec![jobs];
+        }
+        let mut groups: Vec<Vec<Job>> = Vec::new();
+        for job in jobs {
+            let same = |group: &&mut Vec<Job>| group[0].addition.tenant == job.addition.tenant;
+            match groups.iter_mut().find(same) {
+                Some(group) => group.push(job),
+                None => groups.push(vec![job]),
+            }
+        }
+        groups
+    }
+
+    /// One commit, with an answer for each job.
+    async fn write(&self, jobs: &mut [Job]) -> Result<Vec<Result<i64, JournalError>>, Failure> {
+        let audited = jobs.iter().any(|it| !it.addition.audit.is_empty());
+        if let (Some(trails), Some(first), true) = (&self.trails, jobs.first(), audited) {
+            let trail = trails.of(&first.addition.tenant);
+            return write_audited(&trail, jobs).await;
+        }
+        let mut writer = self.database.writer().await;
+        let simple = jobs
+            .iter()
+            .all(|it| it.creation.is_none() && !it.addition.entries.is_empty());
+        if simple && rows(jobs).count() <= MAX_ROWS {
+            // A statement is a transaction of its own: one trip to the database instead of three.
+            append(&mut writer, jobs).await?;
+            return Ok(jobs.iter().map(|it| Ok(it.addition.key)).collect());
+        }
+        let mut transaction = writer.begin().await?;
+        let taken = write_in(&mut transaction, jobs).await?;
+        transaction.commit().await?;
+        Ok(answers(jobs, &taken))
+    }
+}
+
+/// The jobs of one tenant and what its log says of them, in one commit.
+async fn write_audited(
+    trail: &AuditTrail,
     jobs: &mut [Job],
 ) -> Result<Vec<Result<i64, JournalError>>, Failure> {
-    let mut writer = database.writer().await;
-    let simple = jobs
-        .iter()
-        .all(|it| it.creation.is_none() && !it.addition.entries.is_empty());
-    if simple && rows(jobs).count() <= MAX_ROWS {
-        // A statement is a transaction of its own: one trip to the database instead of three.
-        append(&mut writer, jobs).await?;
-        return Ok(jobs.iter().map(|it| Ok(it.addition.key)).collect());
-    }
-    let mut transaction = writer.begin().await?;
-    let taken = create(&mut transaction, jobs).await?;
-    append(&mut transaction, jobs).await?;
+    let mut session = trail.session().await?;
+    let mut unit = session.begin().await?;
+    let connection = unit.sqlite().ok_or_else(|| {
+        Failure::Store(super::unavailable("the audit logs are in another database"))
+    })?;
+    let taken = write_in(connection, jobs).await?;
+    let kept = jobs.iter_mut().zip(&taken).filter(|(_, taken)| !**taken);
+    let events = kept.flat_map(|(job, _)| job.addition.audit.clone());
+    unit.audit_all_later(events.collect()).await?;
+    unit.commit().await?;
+    Ok(answers(jobs, &taken))
+}
+
+/// Writes all jobs in a transaction that was begun. Tells which came too late to create their run.
+async fn write_in(
+    connection: &mut SqliteConnection,
+    jobs: &mut [Job],
+) -> Result<Vec<bool>, Failure> {
+    let taken = create(connection, jobs).await?;
+    append(connection, jobs).await?;
     for job in jobs.iter() {
         if job.creation.is_none() && job.addition.entries.is_empty() {
-            let updated = job.addition.update()?.execute(&mut *transaction).await?;
+            let updated = job.addition.update()?.execute(&mut *connection).await?;
             if updated.rows_affected() == 0 {
                 return Err(Failure::Refused);
             }
         }
     }
-    transaction.commit().await?;
-    let results = jobs.iter().zip(taken).map(|(job, taken)| {
+    Ok(taken)
+}
+
+fn answers(jobs: &[Job], taken: &[bool]) -> Vec<Result<i64, JournalError>> {
+    let answer = |(job, taken): (&Job, &bool)| {
         let run = job.addition.run.clone();
-        if taken {
+        if *taken {
             Err(JournalError::RunExists { run })
         } else {
             Ok(job.addition.key)
         }
-    });
-    Ok(results.collect())
+    };
+    jobs.iter().zip(taken).map(answer).collect()
 }
 
 /// The entries of all jobs whose run is there, in order.
@@ -200,15 +268,12 @@ async fn append(connection: &mut SqliteConnection, jobs: &[Job]) -> Result<(), F
 pub(super) const NO_KEY: i64 = 0;
 
 /// Creates the runs of those jobs that want it, and gives them their keys. Tells which jobs came too late.
-async fn create(
-    transaction: &mut SqliteTransaction<'_>,
-    jobs: &mut [Job],
-) -> Result<Vec<bool>, Failure> {
+async fn create(connection: &mut SqliteConnection, jobs: &mut [Job]) -> Result<Vec<bool>, Failure> {
     let creations: Vec<&Creation> = jobs.iter().filter_map(|it| it.creation.as_ref()).collect();
     let mut keys = HashMap::new();
     for creations in creations.chunks(MAX_ROWS) {
         let created = statements::create(creations)?
-            .fetch_all(&mut **transaction)
+            .fetch_all(&mut *connection)
             .await?;
         for row in created {
             let id: (String, String) = (row.try_get(1)?, row.try_get(2)?);
