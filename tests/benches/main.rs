@@ -6,6 +6,7 @@
 mod audit;
 mod durable;
 mod graph;
+mod limiter;
 mod measure;
 mod seal;
 mod tenancy;
@@ -18,6 +19,7 @@ fn main() {
     graph::measure(&mut report);
     durable::measure(&mut report);
     seal::measure(&mut report);
+    limiter::measure(&mut report);
     tenancy::measure(&mut report);
     audit::measure(&mut report);
     report.print();
