@@ -1,7 +1,7 @@
 //! Opening the database: one connection that writes, a few that read.
 //!
-//! Invariant: a file is opened with WAL, `synchronous=FULL` and foreign keys, and a file made here is readable
-//! by its owner alone. Waiting for a connection uses no timer, so it works under any clock.
+//! Invariant: a file is opened with WAL, `synchronous=FULL`, `secure_delete` and foreign keys, and a file made here
+//! is readable by its owner alone. Waiting for a connection uses no timer, so it works under any clock.
 
 use std::{
     fmt,
@@ -58,6 +58,8 @@ impl SqliteDatabase {
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(BUSY_TIMEOUT)
             .foreign_keys(true)
+            // What is erased is zeroed in the file, not only unlinked.
+            .pragma("secure_delete", "ON")
             .disable_statement_logging();
         let writer = connect(&options)
             .await
@@ -320,6 +322,7 @@ mod tests {
             ("journal_mode", "wal"),
             ("synchronous", "2"),
             ("foreign_keys", "1"),
+            ("secure_delete", "1"),
         ] {
             let query = sqlx::AssertSqlSafe(format!(
                 "SELECT CAST({pragma} AS TEXT) FROM pragma_{pragma}"

@@ -164,10 +164,6 @@ impl DekStore for SqliteDekStore {
         at: Timestamp,
     ) -> Result<bool, DekStoreError> {
         let mut writer = self.database.writer().await;
-        // What is overwritten is zeroed in the file, not only unlinked.
-        sqlx::query("PRAGMA secure_delete = ON")
-            .execute(&mut *writer)
-            .await?;
         let mut transaction = writer.begin().await?;
         let shredded = sqlx::query(
             "UPDATE deks SET wrapped = NULL, kek_version = NULL, shredded_at = ?
