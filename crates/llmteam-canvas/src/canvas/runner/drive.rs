@@ -2,6 +2,8 @@
 //!
 //! Each turn looks at what has arrived, folds it in declaration order, keeps the records, and only
 //! then shows the events and carries out the commands.
+//!
+//! What a run seldom does is awaited in a box, so that the future of a run that does none of it stays small.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -167,9 +169,9 @@ impl Driver {
         if outcome.is_err() {
             self.attempts.drop_all();
         } else {
-            self.let_go().await;
+            Box::pin(self.let_go()).await;
         }
-        self.log.release().await;
+        Box::pin(self.log.release()).await;
         let mut result = outcome?;
         result.events = self.watch.take_collected();
         if result.status == SegmentStatus::Cancelled
@@ -198,13 +200,13 @@ impl Driver {
             if self.listen()? || self.collect().await? || !self.batch.is_empty() {
                 continue;
             }
-            if self.fire_timers().await? {
+            if Box::pin(self.fire_timers()).await? {
                 continue;
             }
             if self.machine.is_waiting() && self.config.return_when_waiting {
                 return Ok(SegmentResult::of(&self.machine));
             }
-            self.wait().await?;
+            Box::pin(self.wait()).await?;
         }
     }
 
@@ -212,10 +214,10 @@ impl Driver {
     pub(super) async fn keep(&mut self) -> Result<(), DriveError> {
         if !self.batch.is_empty() {
             if self.log.keeps() {
-                self.log.append(&self.machine, &self.batch).await?;
+                Box::pin(self.log.append(&self.machine, &self.batch)).await?;
             }
             if self.machine.settings().snapshot_interval > 0 {
-                self.snapshot_now_and_then().await;
+                Box::pin(self.snapshot_now_and_then()).await;
             }
             self.batch.clear();
         }
@@ -223,12 +225,11 @@ impl Driver {
             let _ = recorded.send(());
         }
         if !self.used.is_empty() {
-            self.mark_used().await;
+            Box::pin(self.mark_used()).await;
         }
         if !self.out.events.is_empty() {
-            self.watch
-                .publish(&self.machine, &mut self.out.events)
-                .await;
+            let shown = self.watch.publish(&self.machine, &mut self.out.events);
+            Box::pin(shown).await;
         }
         Ok(())
     }
@@ -250,8 +251,8 @@ impl Driver {
                 Command::Start(step) => self.start(step),
                 Command::Retry(..) => {}
                 Command::Cancel(step) => self.attempts.cancel(step, self.parts.clock.now()),
-                Command::Withdraw(_, request) => self.withdraw(&request).await,
-                Command::Snapshot => self.snapshot().await?,
+                Command::Withdraw(_, request) => Box::pin(self.withdraw(&request)).await,
+                Command::Snapshot => Box::pin(self.snapshot()).await?,
                 Command::Finish => {}
             }
         }
@@ -431,7 +432,7 @@ impl Driver {
             .take_finished(|it| arrivals.push(Arrival::Finished(it)));
         self.unblock();
         if self.listens_to_people() {
-            self.poll_people(&mut arrivals).await;
+            Box::pin(self.poll_people(&mut arrivals)).await;
         }
         if arrivals.is_empty() {
             self.arrivals = arrivals;
@@ -444,7 +445,7 @@ impl Driver {
             match arrival {
                 Arrival::Finished(it) => {
                     if let Some(question) = self.finished(it)? {
-                        self.ask(question).await?;
+                        Box::pin(self.ask(question)).await?;
                     }
                 }
                 Arrival::Human(step, event) => self.human(step, &event)?,

@@ -230,7 +230,12 @@ impl SegmentRunner {
         };
         machine.apply(&record, &mut out)?;
         let actor = actor_of(&runtime);
-        let log = self.open_log(segment, &machine, &record, actor).await?;
+        let log = match &self.0.journal {
+            Some(journal) => {
+                Box::pin(self.open_log(journal, segment, &machine, &record, actor)).await?
+            }
+            None => RunLog::none(),
+        };
         let config = Arc::new(config);
         let watch = Watch::new(
             &machine,
@@ -258,14 +263,12 @@ impl SegmentRunner {
     /// Creates the run in the journal with its first record.
     async fn open_log(
         &self,
+        journal: &Arc<dyn Journal>,
         segment: &PreparedSegment,
         machine: &RunMachine,
         first: &JournalRecord,
         actor: Actor,
     ) -> Result<RunLog, RunnerError> {
-        let Some(journal) = &self.0.journal else {
-            return Ok(RunLog::none());
-        };
         let identity = machine.identity();
         self.store_definition(&**journal, &identity.tenant_id, segment)
             .await?;
