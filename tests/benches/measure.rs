@@ -102,6 +102,25 @@ pub(crate) fn rate<F: Future<Output = ()>>(
     median_rate(&mut times, units)
 }
 
+/// As [`rate`] for work on something that is made anew each time, outside the clock.
+pub(crate) fn prepared_rate<T, F: Future<Output = ()>>(
+    runtime: &Runtime,
+    units: usize,
+    mut made: impl FnMut() -> T,
+    mut work: impl FnMut(T) -> F,
+) -> f64 {
+    runtime.block_on(work(made()));
+    let mut times: Vec<Duration> = (0..REPEATS)
+        .map(|_| {
+            let it = made();
+            let start = now();
+            runtime.block_on(work(it));
+            start.elapsed()
+        })
+        .collect();
+    median_rate(&mut times, units)
+}
+
 /// As [`rate`] for work that needs no runtime.
 pub(crate) fn plain_rate(units: usize, mut work: impl FnMut()) -> f64 {
     work();

@@ -12,7 +12,7 @@ use super::{
     event::{AuditEvent, Details},
     hash::digest,
     json,
-    record::generate_audit_id,
+    record::AuditId,
 };
 use crate::clock::{Clock, Timestamp};
 
@@ -53,12 +53,13 @@ pub(super) fn prepare(
     clock: &dyn Clock,
     redactors: &[std::sync::Arc<dyn Redactor>],
 ) -> Result<AuditEvent, AuditError> {
-    if event.id.is_none() {
-        event.id = Some(generate_audit_id()?);
-    }
     // Before 1970 there is no time that LTA1 can say.
     let time = event.timestamp.unwrap_or_else(|| clock.now());
-    event.timestamp = Some(time.max(Timestamp::from_micros(0)));
+    let time = time.max(Timestamp::from_micros(0));
+    event.timestamp = Some(time);
+    if event.id.is_none() {
+        event.id = Some(AuditId::at(time)?);
+    }
     event.maps_mut().for_each(mask);
     redactors.iter().for_each(|it| it.redact(&mut event));
     fit(&mut event.details);

@@ -46,6 +46,16 @@ pub fn generate_audit_id() -> Result<AuditId, AuditError> {
     ))
 }
 
+impl AuditId {
+    /// An id for what happened at `time` (UUID version 7, RFC 9562): ids of one time after another are in order, so
+    /// that an index of them grows at its end.
+    pub(super) fn at(time: Timestamp) -> Result<Self, AuditError> {
+        let millis = u64::try_from(time.as_micros() / 1_000).unwrap_or(0);
+        let id = uuid::Builder::from_unix_timestamp_millis(millis, &super::random::bytes()?);
+        Ok(Self(id.into_uuid().into_bytes()))
+    }
+}
+
 impl fmt::Display for AuditId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = [0; 36];
