@@ -10,11 +10,16 @@ use super::mailbox::{Control, Inbox, Mailbox};
 
 type Key = (TenantId, RunId);
 
+/// Parts of the table, each under a lock of its own: runs that begin and end at once seldom wait for each other.
+const PARTS: usize = 16;
+
 /// The table of live and paused runs.
 #[derive(Debug, Default)]
 pub(super) struct LiveRuns {
-    runs: Mutex<HashMap<Key, Entry>>,
+    parts: [Mutex<Part>; PARTS],
 }
+
+type Part = HashMap<Key, Entry>;
 
 #[derive(Debug)]
 enum Entry {
@@ -29,12 +34,16 @@ impl Entry {
             Self::Paused => SegmentStatus::Paused,
         }
     }
+
+    fn is_paused(&self) -> bool {
+        self.status() == SegmentStatus::Paused
+    }
 }
 
 impl LiveRuns {
     /// Enters a run. None: the id is live already.
     pub(super) fn enter(&self, key: &Key) -> Option<Inbox> {
-        let mut runs = self.lock();
+        let mut runs = self.part(key);
         if let Some(Entry::Live(_)) = runs.get(key) {
             return None;
         }
@@ -45,7 +54,7 @@ impl LiveRuns {
 
     /// The run's task is over: a paused run stays listed, any other is forgotten.
     pub(super) fn leave(&self, key: &Key, status: Option<SegmentStatus>) {
-        let mut runs = self.lock();
+        let mut runs = self.part(key);
         match status {
             Some(SegmentStatus::Paused) => runs.insert(key.clone(), Entry::Paused),
             _ => runs.remove(key),
@@ -54,7 +63,7 @@ impl LiveRuns {
 
     /// Sends to a live run. False: there is none.
     pub(super) fn send(&self, key: &Key, control: Control) -> bool {
-        match self.lock().get(key) {
+        match self.part(key).get(key) {
             Some(Entry::Live(run)) => run.control(control),
             _ => false,
         }
@@ -62,22 +71,29 @@ impl LiveRuns {
 
     /// The status of a live or paused run.
     pub(super) fn status(&self, key: &Key) -> Option<SegmentStatus> {
-        self.lock().get(key).map(Entry::status)
+        self.part(key).get(key).map(Entry::status)
     }
 
     /// Ids of a tenant's runs that are paused, or that are not.
     pub(super) fn list(&self, tenant: &TenantId, paused: bool) -> Vec<RunId> {
-        let runs = self.lock();
-        let of_tenant = runs.iter().filter(|((owner, _), _)| owner == tenant);
-        let mut ids: Vec<RunId> = of_tenant
-            .filter(|(_, it)| (it.status() == SegmentStatus::Paused) == paused)
-            .map(|((_, run), _)| run.clone())
-            .collect();
+        let mut ids = Vec::new();
+        for part in &self.parts {
+            let runs = lock(part);
+            let of_tenant = runs.iter().filter(|((owner, _), _)| owner == tenant);
+            let listed = of_tenant.filter(|(_, it)| it.is_paused() == paused);
+            ids.extend(listed.map(|((_, run), _)| run.clone()));
+        }
         ids.sort();
         ids
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Entry>> {
-        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The part that a run belongs to; generated ids are random at their end.
+    fn part(&self, (_, run): &Key) -> MutexGuard<'_, Part> {
+        let last = run.as_str().bytes().last().unwrap_or_default();
+        lock(&self.parts[usize::from(last) % PARTS])
     }
+}
+
+fn lock(part: &Mutex<Part>) -> MutexGuard<'_, Part> {
+    part.lock().unwrap_or_else(PoisonError::into_inner)
 }
