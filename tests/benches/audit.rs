@@ -81,7 +81,7 @@ pub(crate) fn measure(report: &mut Report) {
 }
 
 /// About 800 bytes of canonical JSON.
-fn event(n: usize) -> AuditEvent {
+pub(crate) fn event(n: usize) -> AuditEvent {
     let payload = Map::from_iter([("payload".to_owned(), Value::from("x".repeat(380)))]);
     AuditEvent::new(AuditEventType::ActionCompleted)
         .with_run(format!("run_{}", n % 100))

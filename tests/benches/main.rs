@@ -4,6 +4,7 @@
 //! says how much of the machine is left to the user. Medians of repeated runs after a warm-up.
 
 mod audit;
+mod audit_postgres;
 mod durable;
 mod graph;
 mod limiter;
@@ -22,5 +23,6 @@ fn main() {
     limiter::measure(&mut report);
     tenancy::measure(&mut report);
     audit::measure(&mut report);
+    audit_postgres::measure(&mut report);
     report.print();
 }

@@ -23,7 +23,10 @@ const PLACES: [(&str, &[&str]); 4] = [
     ("axum", &["llmteam-server", "llmteam-tests"]),
     ("petgraph", &["llmteam-canvas"]),
     ("reqwest", &["llmteam-workflow", "llmteam-providers"]),
-    ("sqlx", &["llmteam-security", "llmteam-workflow"]),
+    (
+        "sqlx",
+        &["llmteam-security", "llmteam-workflow", "llmteam-tests"],
+    ),
 ];
 
 pub(crate) fn run() -> Result<()> {
