@@ -266,17 +266,21 @@ async fn enter(
         Err(TenantError::NotFound { .. }) if tenant.as_str() == LOCAL_TENANT => {
             let mut config = TenantConfig::new(tenant.clone(), "Local");
             config.tier = TenantTier::Enterprise;
+            match tenants.create_tenant(config).await {
+                Ok(_) => {}
+                // Another process was first, or it was deleted.
+                Err(TenantError::AlreadyExists { .. }) => {
+                    return Ok(tenants.get_tenant(tenant).await.map(drop)?);
+                }
+                Err(error) => return Err(error.into()),
+            }
             if let Some(trails) = trails {
                 let event = AuditEvent::new(AuditEventType::TenantCreated)
                     .with_action("create")
                     .on("tenant", tenant.as_str());
                 trails.of(tenant).log(event).await?;
             }
-            match tenants.create_tenant(config).await {
-                // Another process was first.
-                Ok(_) | Err(TenantError::AlreadyExists { .. }) => Ok(()),
-                Err(error) => Err(error.into()),
-            }
+            Ok(())
         }
         found => Ok(found.map(drop)?),
     }

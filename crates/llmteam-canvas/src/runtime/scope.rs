@@ -13,8 +13,11 @@ use llmteam_security::tenancy::{TenantContext, TenantGuard};
 use super::{RuntimeContext, RuntimeContextError};
 
 thread_local! {
-    static CURRENT: RefCell<Vec<RuntimeContext>> = const { RefCell::new(Vec::new()) };
+    static CURRENT: RefCell<Vec<Current>> = const { RefCell::new(Vec::new()) };
 }
+
+/// A runtime and the hold on its tenant; none only where a thread is coming to its end.
+type Current = (RuntimeContext, Option<TenantGuard>);
 
 /// The runtime of the innermost scope.
 ///
@@ -22,7 +25,7 @@ thread_local! {
 /// [`RuntimeContextError::NotActive`] outside every scope.
 pub fn get_current_runtime() -> Result<RuntimeContext, RuntimeContextError> {
     CURRENT
-        .with_borrow(|stack| stack.last().cloned())
+        .with_borrow(|stack| stack.last().map(|(runtime, _)| runtime.clone()))
         .ok_or(RuntimeContextError::NotActive)
 }
 
@@ -34,8 +37,6 @@ pub fn get_current_runtime() -> Result<RuntimeContext, RuntimeContextError> {
 #[must_use = "the scope ends when this is dropped"]
 pub struct RuntimeScope {
     depth: usize,
-    /// The tenant is current with the runtime; none only where a thread is coming to its end.
-    _tenant: Option<TenantGuard>,
     /// The scope belongs to this thread.
     _here: PhantomData<*const ()>,
 }
@@ -46,12 +47,11 @@ impl RuntimeScope {
         let tenant = TenantContext::for_host(runtime.tenant_id().clone());
         let tenant = tenant.enter().ok();
         let depth = CURRENT.with_borrow_mut(|stack| {
-            stack.push(runtime);
+            stack.push((runtime, tenant));
             stack.len() - 1
         });
         Self {
             depth,
-            _tenant: tenant,
             _here: PhantomData,
         }
     }
@@ -67,7 +67,7 @@ impl Drop for RuntimeScope {
     }
 }
 
-fn pop_above(depth: usize) -> Option<RuntimeContext> {
+fn pop_above(depth: usize) -> Option<Current> {
     CURRENT.with_borrow_mut(|stack| {
         if stack.len() > depth {
             stack.pop()

@@ -74,9 +74,10 @@ pub(super) async fn perform(args: Audit) -> Result<u8, CliError> {
             checkpoint,
             place,
         } => {
+            let checkpoints = notes(&checkpoint)?;
             let trail = trail(&place).await?;
             let mut out = BufWriter::new(File::create(&path)?);
-            let records = trail.export(&mut out, &notes(&checkpoint)?).await?;
+            let records = trail.export(&mut out, &checkpoints).await?;
             eprintln!("{records} records written to {}", path.display());
             output::json(&json!({ "records": records, "file": path }), true)?;
         }

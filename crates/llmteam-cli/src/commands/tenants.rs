@@ -34,8 +34,9 @@ pub(super) async fn perform(args: Tenants) -> Result<u8, CliError> {
             let name = name.unwrap_or_else(|| id.to_string());
             let mut config = TenantConfig::new(id.clone(), name);
             config.tier = tier;
+            let made = session.tenants.create_tenant(config).await?;
             record(&session, &id, AuditEventType::TenantCreated, "create").await?;
-            show(&session.tenants.create_tenant(config).await?)?;
+            show(&made)?;
         }
         Tenants::Delete { id, place } => {
             let session = Session::open(&place).await?;
@@ -47,7 +48,7 @@ pub(super) async fn perform(args: Tenants) -> Result<u8, CliError> {
     Ok(exit::DONE)
 }
 
-/// Says in the tenant's own log what is about to be done to it; where that cannot be said, it is not done.
+/// Says in the tenant's own log what is done to it.
 async fn record(
     session: &Session,
     id: &TenantId,

@@ -176,9 +176,15 @@ fn tenants_are_made_before_they_are_used_and_see_nothing_of_each_other() {
         .map(|it| text(&it["event_type"]))
         .collect();
     assert_eq!(kinds, ["config.tenant_created"]);
+    place.call(&["tenants", "create", "acme"]).exits(1);
+    let again = place.call(&["audit", "show", "--tenant", "acme"]).exits(0);
+    assert_eq!(again.json(), log);
     place.call(&["tenants", "delete", "acme"]).exits(0);
     place.call(&["runs", "list", "--tenant", "acme"]).exits(1);
     place.call(&["tenants", "create", "acme"]).exits(1);
+    // The tenant that is made by itself is made once.
+    place.call(&["tenants", "delete", "default"]).exits(0);
+    place.call(&["runs", "list"]).exits(1);
 }
 
 #[test]

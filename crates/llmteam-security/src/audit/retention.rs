@@ -133,6 +133,8 @@ impl AuditTrail {
     /// Makes every payload about `person` unreadable for good, by erasing the key they are under, and records that.
     /// `None` when there is no such key. What stays are pseudonyms, times and types; and what backups hold.
     pub async fn shred(&self, person: &str) -> Result<Option<AuditRecord>, AuditError> {
+        // What waits about the person goes under the key as well, before it is erased.
+        self.flush().await?;
         let mut session = self.store.session(&self.tenant).await?;
         let mut unit = session.begin().await?;
         let Some(head) = self.store.lock_head(&mut unit).await? else {

@@ -145,8 +145,13 @@ impl AuditTrail {
     }
 
     pub(super) async fn drain(&self, limit: u32) -> Result<u64, AuditError> {
+        if self.store.waiting(&self.tenant).await? == 0 {
+            return Ok(0);
+        }
         let mut session = self.store.session(&self.tenant).await?;
         let mut unit = session.begin().await?;
+        // Of several that drain, one at a time: so events stay in order, and who waited sees them appended.
+        self.store.lock_head(&mut unit).await?;
         let events = self.store.drain_in(&mut unit, limit).await?;
         let drained = events.len() as u64;
         if drained > 0 {

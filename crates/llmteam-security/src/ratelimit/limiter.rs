@@ -223,7 +223,7 @@ impl RateLimiter {
         outcome
     }
 
-    /// Waits in line, then for a slot, then for the budgets, all until `deadline`.
+    /// Waits in line, then for a slot of its own, then for the budgets and a shared slot, all until `deadline`.
     async fn wait(&self, most: u32, deadline: u64) -> Result<RateLimitPermit, RateLimitError> {
         let Ok(place) = self.line.join(most) else {
             let (name, queue_size) = (Arc::clone(&self.name), most);
@@ -232,15 +232,16 @@ impl RateLimiter {
         let late = || self.exceeded(None);
         let head = self.ticks.until(deadline, place.head()).await;
         let _head = head.flatten().ok_or_else(late)?;
-        let slots = async {
-            let own = self.own.slot().await;
-            match &self.above {
-                Some(above) => (own, above.slot().await),
-                None => (own, None),
-            }
-        };
-        let (own, above) = self.ticks.until(deadline, slots).await.ok_or_else(late)?;
+        let own = self.own.slot();
+        let own = self.ticks.until(deadline, own).await.ok_or_else(late)?;
         loop {
+            let above = async {
+                match &self.above {
+                    Some(above) => above.slot().await,
+                    None => None,
+                }
+            };
+            let above = self.ticks.until(deadline, above).await.ok_or_else(late)?;
             match self.charge() {
                 Ok(()) => {
                     return Ok(RateLimitPermit {
@@ -249,6 +250,8 @@ impl RateLimiter {
                     });
                 }
                 Err(Refused { at: Some(at) }) if at <= deadline => {
+                    // Who waits for its own budget holds up nobody else.
+                    drop(above);
                     self.ticks.sleep_until(at).await;
                 }
                 Err(Refused { at }) => return Err(self.exceeded(at)),

@@ -90,10 +90,14 @@ mod killed {
             for line in output.lines() {
                 let line = line.unwrap();
                 // The first line of a test's output stands behind its name.
-                if let Some((_, id)) = line.split_once("done ") {
+                if let Some((_, id)) = line.split_once("done ").filter(|it| it.1.len() == 36) {
                     done.push(id.to_owned());
                 } else if let Some((_, note)) = line.split_once("note ") {
-                    notes.push(note.replace('|', "\n").parse().unwrap());
+                    // A line that the kill cut off was not told.
+                    let Ok(note) = note.replace('|', "\n").parse() else {
+                        continue;
+                    };
+                    notes.push(note);
                 } else {
                     continue;
                 }

@@ -7,8 +7,12 @@ use llmteam_security::audit::{Actor, AuditEvent, AuditEventType, AuditSeverity};
 use serde_json::{Map, Value, json};
 
 use super::{
-    error::HumanError, interaction::InteractionType, outcome::Happened,
-    request::InteractionRequest, response::InteractionResponse, store::Change,
+    error::HumanError,
+    interaction::InteractionType,
+    outcome::Happened,
+    request::InteractionRequest,
+    response::InteractionResponse,
+    store::{Act, Change},
 };
 
 /// What `change` says.
@@ -32,7 +36,19 @@ pub(super) fn of_change(change: &Change) -> Option<AuditEvent> {
             about(request, AuditEventType::ApprovalCancelled, "withdraw")
                 .with_metadata(object(json!({ "reason": reason })))
         }
-        (_, Some((kind, by))) => about(request, *kind, "assign").by(Actor::user(by)),
+        (_, Some((act, by))) => {
+            let (kind, action) = match act {
+                Act::Claim => (AuditEventType::InteractionClaimed, "claim"),
+                Act::Release => (AuditEventType::InteractionClaimed, "release"),
+                Act::Delegate => (AuditEventType::InteractionDelegated, "delegate"),
+            };
+            about(request, kind, action)
+                .by(Actor::user(by))
+                .with_metadata(object(json!({
+                    "assignee": request.assignee().map(ToString::to_string),
+                    "claimed_by": request.claimed_by,
+                })))
+        }
         _ => return None,
     };
     Some(event)

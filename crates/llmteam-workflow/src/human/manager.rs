@@ -6,7 +6,6 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use llmteam_security::{
-    audit::AuditEventType,
     clock::{self, Clock, Timestamp, Wake},
     id::{PrincipalId, RequestId, RunId, TenantId},
     principal::Principal,
@@ -20,7 +19,7 @@ use super::{
     outcome::{Happened, HumanEvent},
     request::{InteractionRequest, NewInteraction, TimerKind},
     response::{self, Answer, InteractionResponse},
-    store::{Change, InteractionFilter, InteractionMessage, InteractionStore},
+    store::{Act, Change, InteractionFilter, InteractionMessage, InteractionStore},
 };
 
 /// How often a waiting call looks for what other processes have changed.
@@ -181,7 +180,7 @@ impl HumanInteractionManager {
         id: &RequestId,
         by: &Principal,
     ) -> Result<InteractionRequest, HumanError> {
-        let acted = (AuditEventType::InteractionClaimed, by);
+        let acted = (Act::Claim, by);
         self.change(tenant, id, Some(acted), |request, now| {
             response::check_eligible(request, by)?;
             request.check_open()?;
@@ -205,7 +204,7 @@ impl HumanInteractionManager {
         id: &RequestId,
         by: &Principal,
     ) -> Result<InteractionRequest, HumanError> {
-        let acted = (AuditEventType::InteractionClaimed, by);
+        let acted = (Act::Release, by);
         self.change(tenant, id, Some(acted), |request, now| {
             if request.claimed_by.as_ref() != Some(&by.id) {
                 response::in_place(request, by, "only who has claimed it may give it back")?;
@@ -227,7 +226,7 @@ impl HumanInteractionManager {
         by: &Principal,
         to: &PrincipalId,
     ) -> Result<InteractionRequest, HumanError> {
-        let acted = (AuditEventType::InteractionDelegated, by);
+        let acted = (Act::Delegate, by);
         self.change(tenant, id, Some(acted), |request, now| {
             response::check_allowed(request, by)?;
             request.check_open()?;
@@ -367,7 +366,7 @@ impl HumanInteractionManager {
         &self,
         tenant: &TenantId,
         id: &RequestId,
-        acted: Option<(AuditEventType, &Principal)>,
+        acted: Option<(Act, &Principal)>,
         act: impl Fn(&mut InteractionRequest, Timestamp) -> Result<Option<Happened>, HumanError>,
     ) -> Result<InteractionRequest, HumanError> {
         for _ in 0..ATTEMPTS {
@@ -381,7 +380,7 @@ impl HumanInteractionManager {
                     .store
                     .update(Change {
                         happened,
-                        acted: acted.map(|(kind, by)| (kind, by.id.clone())),
+                        acted: acted.map(|(act, by)| (act, by.id.clone())),
                         ..Change::of(request.clone())
                     })
                     .await?

@@ -123,6 +123,10 @@ impl Attempts {
 
     /// Waits until a future is over; never resolves when none is left.
     pub(super) async fn wait_for_one(&mut self) {
+        // What was started since the last look and was done at its first poll.
+        if !self.at_once.is_empty() {
+            return;
+        }
         let joined = match &mut self.tasks {
             Some(tasks) => tasks.join_next_with_id().await,
             None => None,
@@ -242,4 +246,29 @@ fn handler_panicked(panic: &(dyn Any + Send)) -> StepError {
     StepError::new("HandlerPanicked", format!("the handler panicked: {text}"))
         .with_code("HANDLER_PANICKED")
         .fatal()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::runtime::testing::runtime;
+
+    #[test]
+    fn what_was_done_where_it_started_is_not_waited_for() {
+        let mut attempts = Attempts::default();
+        let id = AttemptId {
+            step: StepIndex::new(0),
+            activation: 1,
+            attempt: 1,
+        };
+        let done = Box::pin(async { Ok(Value::Null.into()) });
+        attempts.start(id, None, Arc::default(), &runtime("r"), done);
+        assert!(attempts.wait_for_one().now_or_never().is_some());
+        let mut taken = Vec::new();
+        attempts.take_finished(|it| taken.push(it.step));
+        assert_eq!(taken, [id.step]);
+        assert!(attempts.wait_for_one().now_or_never().is_none());
+    }
 }

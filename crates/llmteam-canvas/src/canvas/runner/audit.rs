@@ -8,7 +8,7 @@ use llmteam_security::audit::{Actor, AuditEvent, AuditEventType, AuditSeverity};
 use serde_json::{Map, Value, json};
 
 use crate::canvas::handler::StepError;
-use crate::canvas::machine::{Ending, Fact, JournalRecord, RunMachine, RunPhase};
+use crate::canvas::machine::{Ending, Fact, JournalRecord, RunMachine, RunPhase, StepStatus};
 use crate::canvas::plan::StepIndex;
 
 use super::SegmentStatus;
@@ -60,13 +60,18 @@ fn of_fact(machine: &RunMachine, fact: &Fact, actor: &Actor) -> Option<AuditEven
             step,
             result: Ending::Err(error),
             ..
-        } => failed_step(machine, *step, error),
+        } => failed_step(machine, *step, error)?,
         _ => return None,
     };
     Some(event)
 }
 
-fn failed_step(machine: &RunMachine, step: StepIndex, error: &StepError) -> AuditEvent {
+/// A step that failed for good; none while it is tried again.
+fn failed_step(machine: &RunMachine, step: StepIndex, error: &StepError) -> Option<AuditEvent> {
+    let status = machine.step_status(step);
+    if matches!(status, StepStatus::Retrying(_) | StepStatus::RetryReady) {
+        return None;
+    }
     let is_agent = machine.plan().step(step).spec().step_type == "llm_agent";
     let kind = if is_agent {
         AuditEventType::AgentFailed
@@ -79,10 +84,10 @@ fn failed_step(machine: &RunMachine, step: StepIndex, error: &StepError) -> Audi
             "error_type": error.error_type,
             "attempt": machine.step_attempt(step).1,
         })));
-    match error.error_code.as_deref() {
+    Some(match error.error_code.as_deref() {
         Some("OUTCOME_UNKNOWN") => event.outcome_unknown(),
         _ => event.failed(&error.error_message),
-    }
+    })
 }
 
 /// How the run ended, if it did.

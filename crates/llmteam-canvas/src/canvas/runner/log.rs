@@ -62,7 +62,8 @@ impl RunLog {
         };
         let batch = entries(machine, records, kept.next_index)?;
         let mut update = update(machine)?;
-        if kept.journal.audits() {
+        // What the first record says was kept with it.
+        if kept.journal.audits() && !records.is_empty() {
             update.audit = audit::events(machine, records, &kept.actor);
         }
         kept.journal.append(&kept.lease, batch, update).await?;

@@ -27,6 +27,8 @@ use crate::id::TenantId;
 const HEAD: &str = "llmteam-kek 1";
 /// No key file is longer, in bytes: room for some ten thousand versions.
 const LONGEST: u64 = 1 << 20;
+/// How often a file that is replaced while it is opened is looked at again.
+const LOOKS: usize = 8;
 
 /// Keys in `<folder>/<tenant>.kek`: a head line, a line with the tenant, then a line for each version, oldest first,
 /// with its number and 64 hex digits.
@@ -153,6 +155,17 @@ impl KeyFile {
 
     /// The text of the file, if nobody else can read it.
     fn private_text(&self) -> Result<Zeroizing<String>, KeyError> {
+        // A rotation puts another file in its place: then it is looked at again.
+        for _ in 0..LOOKS {
+            if let Some(text) = self.look()? {
+                return Ok(text);
+            }
+        }
+        Err(self.refused("it keeps changing while it is opened"))
+    }
+
+    /// The text of the file; none when another one took its place meanwhile.
+    fn look(&self) -> Result<Option<Zeroizing<String>>, KeyError> {
         let found = fs::symlink_metadata(&self.path).map_err(|error| match error.kind() {
             ErrorKind::NotFound => KeyError::Missing {
                 tenant: self.tenant.clone(),
@@ -169,7 +182,7 @@ impl KeyFile {
         {
             use std::os::unix::fs::MetadataExt;
             if (found.dev(), found.ino()) != (opened.dev(), opened.ino()) {
-                return Err(self.refused("it changed while it was opened"));
+                return Ok(None);
             }
             if opened.mode() & 0o077 != 0 {
                 return Err(self.refused("others can read it; its mode must be 0600"));
@@ -184,7 +197,7 @@ impl KeyFile {
         file.take(LONGEST)
             .read_to_string(&mut text)
             .map_err(|error| self.refused(error))?;
-        Ok(text)
+        Ok(Some(text))
     }
 
     fn parse(&self, text: &str) -> Result<KekRing, &'static str> {

@@ -150,7 +150,8 @@ async fn roles_are_made_once_by_many_at_once_and_are_harmless() {
     at_once(&it, async |owner| owner.create_roles().await).await;
     let mut transaction = it.app().await.unwrap().begin().await.unwrap();
     let harmful: i64 = sqlx::query_scalar(
-        "SELECT count(*) FROM pg_roles WHERE rolname LIKE 'llmteam%'
+        "SELECT count(*) FROM pg_roles
+         WHERE rolname IN ('llmteam_owner', 'llmteam_app', 'llmteam_dispatch', 'llmteam_audit_ro')
          AND (rolsuper OR rolbypassrls OR rolcreaterole OR rolcreatedb OR rolreplication)",
     )
     .fetch_one(&mut *transaction)

@@ -30,7 +30,10 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 const READERS: usize = 4;
 
 /// How often opening is tried while other processes switch the same new file to WAL.
-const OPEN_ATTEMPTS: usize = 50;
+const OPEN_ATTEMPTS: usize = 500;
+
+/// How long is waited between two of them.
+const OPEN_PAUSE: Duration = Duration::from_millis(20);
 
 /// The database of a process. Clones are handles to the same connections.
 #[derive(Clone)]
@@ -246,7 +249,8 @@ async fn connect(options: &SqliteConnectOptions) -> Result<SqliteConnection, sql
         match options.connect().await {
             Err(error) if is_busy(&error) && attempt < OPEN_ATTEMPTS => {
                 attempt += 1;
-                tokio::task::yield_now().await;
+                // A thread's sleep, so that it passes under any clock. When the runtime ends, so does the wait.
+                let _ = tokio::task::spawn_blocking(|| std::thread::sleep(OPEN_PAUSE)).await;
             }
             result => return result,
         }

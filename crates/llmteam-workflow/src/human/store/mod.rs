@@ -18,7 +18,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 use llmteam_security::{
-    audit::{AuditEventType, AuditTrails},
+    audit::AuditTrails,
     clock::Timestamp,
     id::{PrincipalId, RequestId, RunId, TenantId},
 };
@@ -45,8 +45,19 @@ pub struct Change {
     pub happened: Option<Happened>,
     /// The timer that caused it, at its level.
     pub fired: Option<(TimerKind, u32)>,
-    /// Who caused it, and what that is to the audit log, where it is no answer.
-    pub acted: Option<(AuditEventType, PrincipalId)>,
+    /// What was done and by whom, where it is no answer.
+    pub acted: Option<(Act, PrincipalId)>,
+}
+
+/// What somebody did to a request without answering it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// Reserved it.
+    Claim,
+    /// Gave it back.
+    Release,
+    /// Handed it over to somebody else.
+    Delegate,
 }
 
 impl Change {

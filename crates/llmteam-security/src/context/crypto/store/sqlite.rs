@@ -175,10 +175,16 @@ impl DekStore for SqliteDekStore {
         .execute(&mut *transaction)
         .await?;
         transaction.commit().await?;
-        // The log still holds the page as it was. A reader may keep it for now; the next call tries again.
-        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
-            .execute(&mut *writer)
+        // The log still holds the page as it was.
+        let busy: i64 = sqlx::query_scalar("PRAGMA wal_checkpoint(TRUNCATE)")
+            .fetch_one(&mut *writer)
             .await?;
+        if busy != 0 {
+            return Err(DekStoreError::Unavailable(
+                "the key is destroyed, but a reader still holds the page it was on; shred it again"
+                    .to_owned(),
+            ));
+        }
         Ok(shredded.rows_affected() > 0)
     }
 

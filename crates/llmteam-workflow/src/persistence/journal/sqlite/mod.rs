@@ -46,8 +46,11 @@ impl SqliteJournal {
         Self::start(database, None).await
     }
 
-    /// The same, with the audit logs of the same database: what runs say goes into the commit that keeps what
-    /// they did, and where it cannot, that is not kept either.
+    /// The same, with the audit logs of the same database: what runs say is put aside in the commit that keeps
+    /// what they did, and where it cannot be, that is not kept either. An [`AuditSequencer`] of the host appends it;
+    /// without one the journal stops taking entries when too much waits.
+    ///
+    /// [`AuditSequencer`]: llmteam_security::audit::AuditSequencer
     pub async fn open_audited(
         database: SqliteDatabase,
         trails: AuditTrails,
