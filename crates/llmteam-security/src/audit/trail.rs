@@ -168,11 +168,12 @@ impl AuditTrail {
         events: Vec<AuditEvent>,
     ) -> Result<(), AuditError> {
         let prepared = self.prepared(events)?;
+        let more = prepared.len() as u64;
         let waiting = self.store.queue_in(unit, prepared).await?;
         if waiting > self.options.max_waiting {
             return Err(AuditError::Backpressure {
                 tenant: self.tenant.clone(),
-                waiting,
+                waiting: waiting - more,
             });
         }
         Ok(())
