@@ -1,5 +1,7 @@
 //! The audit log of what the program did, and tenants that know nothing of each other.
 
+use std::process::Stdio;
+
 use serde_json::Value;
 
 use crate::program::{Place, example};
@@ -185,6 +187,42 @@ fn tenants_are_made_before_they_are_used_and_see_nothing_of_each_other() {
     // The tenant that is made by itself is made once.
     place.call(&["tenants", "delete", "default"]).exits(0);
     place.call(&["runs", "list"]).exits(1);
+}
+
+#[test]
+fn several_processes_write_one_log() {
+    let place = Place::new();
+    let (segment, config) = (example("hello.json"), example("hello.toml"));
+    let runs = ["r1", "r2", "r3", "r4"];
+    let children = runs.map(|run| {
+        let words = ["run", &segment, "--config", &config, "--run-id", run];
+        let mut command = place.command(&words);
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        command.spawn().unwrap()
+    });
+    for mut child in children {
+        assert!(child.wait().unwrap().success());
+    }
+    let report = place.call(&["audit", "verify"]).exits(0).json();
+    assert_eq!(report["verdict"], "ok", "{report}");
+    let records = place.call(&["audit", "show"]).exits(0).json();
+    let records = records.as_array().unwrap();
+    // The genesis is not shown: what is shown is numbered from 1, and nothing is missing or there twice.
+    let mut numbers: Vec<u64> = records
+        .iter()
+        .map(|it| it["sequence_number"].as_u64().unwrap())
+        .collect();
+    numbers.sort_unstable();
+    assert_eq!(
+        numbers,
+        (1..report["size"].as_u64().unwrap()).collect::<Vec<_>>()
+    );
+    for run in runs {
+        for kind in ["pipeline.started", "pipeline.completed"] {
+            let said = |it: &&Value| it["run_id"] == run && it["event_type"] == kind;
+            assert_eq!(records.iter().filter(said).count(), 1, "{run} {kind}");
+        }
+    }
 }
 
 #[test]
