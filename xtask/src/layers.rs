@@ -130,7 +130,7 @@ mod tests {
             "llmteam-canvas",
             &["sqlx", "axum"],
             &[
-                "`llmteam-canvas` depends on `sqlx`, which belongs to `llmteam-security`, `llmteam-workflow`",
+                "`llmteam-canvas` depends on `sqlx`, which belongs to `llmteam-security`, `llmteam-workflow`, `llmteam-tests`",
                 "`llmteam-canvas` depends on `axum`, which belongs to `llmteam-server`, `llmteam-tests`",
             ],
         );
