@@ -418,6 +418,7 @@ impl fmt::Debug for HumanInteractionManager {
 mod tests {
     use super::*;
     use crate::human::{FiredEffect, HumanOutcome, MemoryInteractionStore, escalation::Fired};
+    use llmteam_security::audit::{AuditQuery, AuditTrails, MemoryAuditStore, OrderBy};
     use llmteam_security::clock::ManualClock;
 
     struct Desk {
@@ -428,8 +429,12 @@ mod tests {
 
     impl Desk {
         fn new() -> Self {
+            Self::over(MemoryInteractionStore::default())
+        }
+
+        fn over(store: MemoryInteractionStore) -> Self {
             let clock = ManualClock::new(Timestamp::from_micros(0));
-            let store = Arc::new(MemoryInteractionStore::default());
+            let store = Arc::new(store);
             let manager = HumanInteractionManager::new(store, Arc::new(clock.clone()));
             Self {
                 manager,
@@ -468,6 +473,47 @@ mod tests {
                     .unwrap()
             })
         }
+    }
+
+    #[tokio::test]
+    async fn who_did_what_and_who_was_refused_is_recorded() {
+        let store = Arc::new(MemoryAuditStore::new().unwrap());
+        let clock = Arc::new(ManualClock::new(Timestamp::from_micros(0)));
+        let trails = AuditTrails::new(store, clock);
+        let desk = Desk::over(MemoryInteractionStore::default().audited(trails.clone()));
+        let request = desk.ask(&[], 3600).await;
+        let id = &request.request_id;
+        let (tenant, local) = (&desk.tenant, Principal::local());
+        let stranger = Principal::new("eve".parse().unwrap());
+        let yes = Answer {
+            approved: Some(true),
+            ..Answer::default()
+        };
+        desk.manager.claim(tenant, id, &local).await.unwrap();
+        desk.manager.unclaim(tenant, id, &local).await.unwrap();
+        let refused = desk.manager.respond(tenant, id, &stranger, yes.clone());
+        refused.await.unwrap_err();
+        let answered = desk.manager.respond(tenant, id, &local, yes);
+        answered.await.unwrap();
+        let query = AuditQuery {
+            order_by: OrderBy::SequenceNumber,
+            order_desc: false,
+            ..AuditQuery::default()
+        };
+        let records = trails.of(tenant).query(&query).await.unwrap();
+        let said: Vec<(&str, &str, &str)> = records
+            .iter()
+            .map(|it| (it.event_type().as_str(), it.action(), it.actor_id()))
+            .collect();
+        assert_eq!(
+            said,
+            [
+                ("interaction.claimed", "claim", "local"),
+                ("interaction.claimed", "release", "local"),
+                ("security.access_denied", "access_denied", "eve"),
+                ("approval.granted", "answer", "local"),
+            ]
+        );
     }
 
     #[tokio::test(start_paused = true)]

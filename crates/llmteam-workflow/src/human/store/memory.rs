@@ -10,12 +10,14 @@ use std::{
 
 use async_trait::async_trait;
 use llmteam_security::{
+    audit::AuditTrails,
     clock::Timestamp,
     id::{PrincipalId, RequestId, RunId, TenantId},
 };
 
 use super::{Change, Changes, DueTimer, InteractionFilter, InteractionMessage, InteractionStore};
 use crate::human::{
+    audit,
     error::HumanError,
     outcome::{Happened, HumanEvent},
     request::{InteractionRequest, TimerKind},
@@ -31,6 +33,7 @@ type Key = (TenantId, RequestId);
 #[derive(Clone, Debug, Default)]
 pub struct MemoryInteractionStore {
     shared: Arc<Shared>,
+    trails: Option<AuditTrails>,
 }
 
 #[derive(Debug, Default)]
@@ -60,6 +63,16 @@ struct Row {
     fired: BTreeSet<(TimerKind, u32)>,
 }
 
+impl Row {
+    /// Whether a change was made to what is here, and its timer has not fired.
+    fn takes(&self, change: &Change) -> bool {
+        let fired_before = change
+            .fired
+            .is_some_and(|timer| self.fired.contains(&timer));
+        self.request.version + 1 == change.request.version && !fired_before
+    }
+}
+
 #[derive(Debug)]
 struct Wakeup {
     at: Timestamp,
@@ -68,6 +81,31 @@ struct Wakeup {
 }
 
 impl MemoryInteractionStore {
+    /// The same store, which records in `trails` what changes, before it keeps it.
+    #[must_use]
+    pub fn audited(self, trails: AuditTrails) -> Self {
+        Self {
+            trails: Some(trails),
+            ..self
+        }
+    }
+
+    /// Records a change that can be kept.
+    async fn record(&self, change: &Change) -> Result<(), HumanError> {
+        let request = &change.request;
+        let (Some(trails), Some(event)) = (&self.trails, audit::of_change(change)) else {
+            return Ok(());
+        };
+        let follows = self
+            .lock()
+            .row(&request.tenant, &request.request_id)
+            .is_some_and(|row| row.takes(change));
+        if follows {
+            trails.of(&request.tenant).log(event).await?;
+        }
+        Ok(())
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.shared
             .state
@@ -180,6 +218,15 @@ impl InteractionStore for MemoryInteractionStore {
     }
 
     async fn update(&self, change: Change) -> Result<bool, HumanError> {
+        self.record(&change).await?;
+        let request = &change.request;
+        let key = (request.tenant.clone(), request.request_id.clone());
+        let run = (request.tenant.clone(), request.run.clone());
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        if !state.rows.get(&key).is_some_and(|row| row.takes(&change)) {
+            return Ok(false);
+        }
         let Change {
             request,
             response,
@@ -187,17 +234,6 @@ impl InteractionStore for MemoryInteractionStore {
             fired,
             acted: _,
         } = change;
-        let key = (request.tenant.clone(), request.request_id.clone());
-        let run = (request.tenant.clone(), request.run.clone());
-        let mut guard = self.lock();
-        let state = &mut *guard;
-        let Some(row) = state.rows.get_mut(&key) else {
-            return Ok(false);
-        };
-        let fired_before = fired.is_some_and(|timer| row.fired.contains(&timer));
-        if row.request.version + 1 != request.version || fired_before {
-            return Ok(false);
-        }
         state.clear_timers(&key);
         let Some(row) = state.rows.get_mut(&key) else {
             return Ok(false);
@@ -369,6 +405,10 @@ impl InteractionStore for MemoryInteractionStore {
         }
         state.closed.retain(|key| !keys.contains(key));
         Ok(keys.len() as u64)
+    }
+
+    fn trails(&self) -> Option<&AuditTrails> {
+        self.trails.as_ref()
     }
 
     fn changes(&self) -> &Changes {
