@@ -1,11 +1,12 @@
-//! Who works next: the language-model contract every layer above speaks.
+//! Who works next, and what the work really was.
 //!
 //! [`call`] says who calls out and what is known about whether the call arrived, [`script`] picks the
-//! answer a scripted stand-in gives, [`llm`] is the contract of language models.
+//! answer a scripted stand-in gives, [`llm`] is the contract of language models, [`roles`] who works and decides.
 //! This crate does not know HTTP, any journal, person, graph or route.
 
 pub mod call;
 pub mod llm;
+pub mod roles;
 pub mod script;
 
 pub use crate::{
