@@ -1,8 +1,23 @@
 //! Who works, who decides who works next, and what the work really was.
 //!
-//! [`agent`] is the contract of everything that works, [`mining`] reads from recorded work how it went.
+//! [`agent`] is the contract of everything that works, [`decision`] what may be decided, [`strategy`] who decides,
+//! [`mining`] reads from recorded work how it went.
 
 pub mod agent;
+pub mod decision;
 pub mod mining;
+pub mod run;
+pub mod strategy;
+mod text;
+mod words;
 
-pub use agent::{Agent, AgentError, AgentErrorKind, Fields};
+pub use self::{
+    agent::{Agent, AgentError, AgentErrorKind, Fields},
+    decision::{Confidence, DecisionSource, DecisionType, OrchestrationDecision, OrchestratorRole},
+    run::RunPath,
+    strategy::{
+        LLMBasedStrategy, OrchestrationContext, OrchestrationStrategy, RuleBasedStrategy,
+        RulesFirstStrategy, StrategyError,
+    },
+    words::UnknownWord,
+};
