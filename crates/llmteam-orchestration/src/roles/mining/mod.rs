@@ -1,17 +1,51 @@
 //! Process mining: what the work really was, read from what was recorded.
 //!
+//! [`engine`] records events while work goes on. [`log`] is what was recorded, one row for each activity instance.
+//! [`dfg`] says what followed what, [`performance`] how long it took, [`rework`] what was done again and
+//! [`resources`] who worked with whom.
+//!
 //! [`variants`] is the log as the algorithms see it: sequences of activities, equal ones counted once. [`petri`] and [`tree`]
 //! are the models of what may happen, [`conformance`] is how well a log and a model agree.
 //! This module knows no run, no journal and no graph; who has those makes a log of them.
 
 pub mod conformance;
+pub mod dfg;
+pub mod engine;
+pub mod error;
+pub mod event;
+#[cfg(test)]
+pub(crate) mod fixtures;
+#[expect(
+    dead_code,
+    reason = "the formats of files, which need the rest, follow"
+)]
+pub mod log;
 #[cfg(test)]
 pub(crate) mod nets;
+pub mod pairs;
+pub mod performance;
 pub mod petri;
+pub mod resources;
+pub mod rework;
 pub mod tree;
 pub mod variants;
 
 pub use conformance::simplicity_petri_net;
+pub use dfg::{Dfg, discover_dfg, discover_eventually_follows_graph};
+pub use engine::{
+    MetricsOptions, ProcessMetrics, ProcessMiningEngine, ProcessModel, Retention, StreamTotals,
+};
+pub use error::MiningError;
+pub use event::{Lifecycle, Outcome, ProcessEvent};
+pub use log::{ActivityInstance, Attribute, AttributeValue, EventLog, LogOptions, get_variants};
+pub use pairs::Pairs;
+pub use performance::{
+    CaseMeasure, Deviation, Summary, case_measures, discover_performance_dfg,
+    discover_temporal_profile, get_service_time, get_sojourn_time, get_waiting_time,
+    mean_arrival_gap,
+};
 pub use petri::{Marking, PetriNet, PetriNetError, PetriNetFault};
+pub use resources::{discover_handover_of_work_network, discover_working_together_network};
+pub use rework::{Rework, get_minimum_self_distance, get_rework_cases_per_activity};
 pub use tree::{Operator, ProcessTree, ProcessTreeError, ProcessTreeParseError};
 pub use variants::{ActivityIndex, TooManyActivities, Variant, Variants};

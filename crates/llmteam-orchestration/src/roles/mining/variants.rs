@@ -76,6 +76,22 @@ impl Variants {
         })
     }
 
+    /// Variants that were counted elsewhere, by the rules of this type.
+    pub(super) fn of_counted(activities: Vec<Box<str>>, variants: Vec<Variant>) -> Self {
+        Self {
+            activities,
+            variants,
+        }
+    }
+
+    /// The share of the cases that took a variant; 0 when there are none.
+    pub fn share(&self, variant: &Variant) -> f64 {
+        match self.cases() {
+            0 => 0.0,
+            cases => variant.cases as f64 / cases as f64,
+        }
+    }
+
     /// The names of the activities, by index.
     pub fn activities(&self) -> &[Box<str>] {
         &self.activities
