@@ -3,7 +3,7 @@
 //! Invariant: an agent sees the input that it is handed and nothing else; what it returns is a patch, never
 //! the state that it was given. This module does not know who calls an agent, how often or beside whom.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, future::Future, pin::Pin, sync::Arc};
 
 use async_trait::async_trait;
 use serde_json::{Map, Value};
@@ -37,6 +37,35 @@ pub trait Agent: Send + Sync {
     /// The agent cannot say; the decision then counts its state as unknown.
     async fn get_state(&self) -> Result<Option<Fields>, AgentError> {
         Ok(None)
+    }
+}
+
+/// A shared agent is an agent. Written out, so that no second future is boxed around the first.
+impl<A: Agent + ?Sized> Agent for Arc<A> {
+    fn name(&self) -> Option<&str> {
+        (**self).name()
+    }
+
+    fn process<'a, 'b, 'c>(
+        &'a self,
+        input: &'b Fields,
+    ) -> Pin<Box<dyn Future<Output = Result<Fields, AgentError>> + Send + 'c>>
+    where
+        'a: 'c,
+        'b: 'c,
+        Self: 'c,
+    {
+        (**self).process(input)
+    }
+
+    fn get_state<'a, 'c>(
+        &'a self,
+    ) -> Pin<Box<dyn Future<Output = Result<Option<Fields>, AgentError>> + Send + 'c>>
+    where
+        'a: 'c,
+        Self: 'c,
+    {
+        (**self).get_state()
     }
 }
 
