@@ -148,6 +148,14 @@ impl ContextAccessPolicy {
         self.audit_access || self.sensitivity >= SensitivityLevel::Secret
     }
 
+    /// Whether what the owner keeps under `name`, in the context or beside it, may be copied to others at all: nothing
+    /// that is sealed, and nothing of a context that is its owner's alone.
+    pub fn lets_out(&self, name: &str) -> bool {
+        let sealed = |name: &str| self.sealed_fields.contains(name);
+        let in_sealed_data = field::class(name).is_none() && sealed(field::DATA);
+        self.effective_visibility() > VisibilityLevel::SelfOnly && !sealed(name) && !in_sealed_data
+    }
+
     /// Whether who stands there may see the context, or the field `name` of it. `has_key` says which keys the
     /// agent's data has.
     ///

@@ -36,6 +36,11 @@ impl Viewer {
         self.role
     }
 
+    /// Which admission of whom it looks as.
+    pub fn subject(&self) -> &Subject {
+        &self.subject
+    }
+
     /// Where it stands towards `subject` now.
     pub fn standing_to(&self, subject: &Subject) -> Standing {
         self.standing(subject, None)

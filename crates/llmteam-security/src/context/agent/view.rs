@@ -191,6 +191,12 @@ impl SecureAgentContext {
             .can_access(&standing, field, &|key| self.has_key(key))
     }
 
+    /// Whether what is kept under `name`, here or beside the context, may be copied to others at all. Gives out no
+    /// value.
+    pub fn lets_out(&self, name: &str) -> bool {
+        self.policy.lets_out(name)
+    }
+
     pub(super) fn has_key(&self, key: &str) -> bool {
         self.state.data.contains_key(key)
     }
