@@ -1,11 +1,12 @@
 //! Who works next, and what the work really was.
 //!
 //! [`call`] says who calls out and what is known about whether the call arrived, [`script`] picks the
-//! answer a scripted stand-in gives, [`llm`] is the contract of language models, [`roles`] who works and decides,
-//! [`execution`] runs many that work at once.
+//! answer a scripted stand-in gives, [`llm`] is the contract of language models, [`context`] what agents, pipelines and
+//! groups know of one another, [`roles`] who works and decides, [`execution`] runs many that work at once.
 //! This crate does not know HTTP, any journal, person, graph or route.
 
 pub mod call;
+pub mod context;
 pub mod execution;
 pub mod llm;
 pub mod roles;
