@@ -9,6 +9,7 @@
 //! | [`tenancy`], [`audit`], [`context`], [`ratelimit`] | always | whose it is, who did what, who may see what of an agent, how often |
 //! | [`sql`] | `sqlite` | the one database handle that all stores of a process share |
 //! | [`llm`] | `orchestration` | the contract of language models, and a scripted one |
+//! | [`hierarchy`] | `orchestration` | contexts of agents, pipelines and groups above one another |
 //! | [`egress`] | `workflow` | outbound HTTP |
 //! | [`human`] | `workflow` | questions to people and their answers |
 //! | [`persistence`] | `workflow` | the run journal, leases, snapshots |
@@ -46,7 +47,7 @@ pub use llmteam_security::{audit, clock, context, id, kv, principal, ratelimit, 
 pub use llmteam_security::sql;
 
 #[cfg(feature = "orchestration")]
-pub use llmteam_orchestration::{call, llm, script};
+pub use llmteam_orchestration::{call, context as hierarchy, llm, script};
 
 #[cfg(feature = "workflow")]
 pub use llmteam_workflow::{egress, human, persistence};
