@@ -1,11 +1,12 @@
 //! Who works, who decides who works next, and what the work really was.
 //!
 //! [`agent`] is the contract of everything that works, [`decision`] what may be decided, [`strategy`] who decides,
-//! [`mining`] reads from recorded work how it went.
+//! [`pipeline`] carries it out, [`mining`] reads from recorded work how it went.
 
 pub mod agent;
 pub mod decision;
 pub mod mining;
+pub mod pipeline;
 pub mod run;
 pub mod strategy;
 mod text;
@@ -14,6 +15,7 @@ mod words;
 pub use self::{
     agent::{Agent, AgentError, AgentErrorKind, Fields},
     decision::{Confidence, DecisionSource, DecisionType, OrchestrationDecision, OrchestratorRole},
+    pipeline::{OrchestrationError, OrchestrationOutcome, OutcomeKind, PipelineOrchestrator},
     run::RunPath,
     strategy::{
         LLMBasedStrategy, OrchestrationContext, OrchestrationStrategy, RuleBasedStrategy,
