@@ -5,16 +5,18 @@
 //! [`resources`] who worked with whom.
 //!
 //! [`variants`] is the log as the algorithms see it: sequences of activities, equal ones counted once. [`petri`] and [`tree`]
-//! are the models of what may happen, [`conformance`] is how well a log and a model agree.
+//! are the models of what may happen, [`discovery`] makes them from logs, [`conformance`] is how well a log and a model agree.
 //! This module knows no run, no journal and no graph; who has those makes a log of them.
 
 pub mod conformance;
 pub mod dfg;
+pub mod discovery;
 pub mod engine;
 pub mod error;
 pub mod event;
 #[cfg(test)]
 pub(crate) mod fixtures;
+pub mod follows;
 #[expect(
     dead_code,
     reason = "the formats of files, which need the rest, follow"
@@ -30,13 +32,22 @@ pub mod rework;
 pub mod tree;
 pub mod variants;
 
-pub use conformance::simplicity_petri_net;
+pub use conformance::{
+    Alignment, AlignmentDeviation, AlignmentFitness, ConformanceError, DeviationKind, Move,
+    ReplayFitness, SearchBound, TraceReplay, fitness_alignments, fitness_token_based_replay,
+    generalization_tbr, precision_alignments, precision_token_based_replay, simplicity_petri_net,
+};
 pub use dfg::{Dfg, discover_dfg, discover_eventually_follows_graph};
+pub use discovery::{
+    Branching, DiscoveryError, Gateway, HeuristicsEdge, HeuristicsNet, HeuristicsOptions,
+    discover_heuristics_net, discover_process_tree_inductive,
+};
 pub use engine::{
     MetricsOptions, ProcessMetrics, ProcessMiningEngine, ProcessModel, Retention, StreamTotals,
 };
 pub use error::MiningError;
 pub use event::{Lifecycle, Outcome, ProcessEvent};
+pub use follows::DirectlyFollows;
 pub use log::{ActivityInstance, Attribute, AttributeValue, EventLog, LogOptions, get_variants};
 pub use pairs::Pairs;
 pub use performance::{

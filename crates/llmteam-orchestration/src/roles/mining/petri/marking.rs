@@ -35,4 +35,14 @@ impl Marking {
     pub fn total(&self) -> u64 {
         self.0.iter().sum()
     }
+    /// How many tokens of `wanted` are not here, and how many are here beyond it.
+    pub(crate) fn against(&self, wanted: &Self) -> (u64, u64) {
+        let pairs = self.0.iter().zip(&wanted.0);
+        pairs.fold((0, 0), |(short, over), (here, wanted)| {
+            (
+                short + wanted.saturating_sub(*here),
+                over + here.saturating_sub(*wanted),
+            )
+        })
+    }
 }

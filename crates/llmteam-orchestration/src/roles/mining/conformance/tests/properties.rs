@@ -1,0 +1,1 @@
+//! Replay and alignments against naive ones, and on what trees can do.
