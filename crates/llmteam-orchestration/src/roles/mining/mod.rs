@@ -60,3 +60,8 @@ pub use resources::{discover_handover_of_work_network, discover_working_together
 pub use rework::{Rework, get_minimum_self_distance, get_rework_cases_per_activity};
 pub use tree::{Operator, ProcessTree, ProcessTreeError, ProcessTreeParseError};
 pub use variants::{ActivityIndex, TooManyActivities, Variant, Variants};
+
+/// Compiles and runs the code of the page with the doc tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../../../docs/orchestration/mining-models.md")]
+struct ModelsPage;

@@ -13,6 +13,9 @@ pub(super) struct Graph {
     pub(super) ends: Vec<bool>,
 }
 
+/// Disjoint sets of nodes, in order.
+pub(super) type Groups = Vec<Vec<usize>>;
+
 /// A truth for each ordered pair of nodes.
 pub(super) struct Square {
     side: usize,
@@ -119,7 +122,7 @@ impl Union {
     }
 
     /// The sets, by their smallest node.
-    pub(super) fn sets(mut self) -> Vec<Vec<usize>> {
+    pub(super) fn sets(mut self) -> Groups {
         let nodes = self.0.len();
         let mut sets = vec![Vec::new(); nodes];
         for node in 0..nodes {

@@ -9,7 +9,7 @@ mod sequence;
 mod xor;
 
 use super::{
-    graph::Graph,
+    graph::{Graph, Groups},
     traces::{Group, Traces},
 };
 use crate::roles::mining::{Operator, follows::DirectlyFollows};
@@ -21,10 +21,12 @@ pub(super) struct Cut {
     pub(super) groups: Vec<Group>,
 }
 
+type Find = fn(&Graph) -> Groups;
+
 /// Finds the first of: a choice, a sequence, parallel parts, a loop.
 pub(super) fn find(follows: &DirectlyFollows) -> Option<Cut> {
     let graph = Graph::new(follows);
-    let finders: [(Operator, fn(&Graph) -> Vec<Vec<usize>>); 4] = [
+    let finders: [(Operator, Find); 4] = [
         (Operator::Xor, xor::groups),
         (Operator::Sequence, sequence::groups),
         (Operator::Parallel, parallel::groups),

@@ -1,13 +1,13 @@
 //! Parallelism: groups of activities each of which follows each of the others.
 
 use super::super::{
-    graph::{Graph, Union},
+    graph::{Graph, Groups, Union},
     traces::{Group, Traces},
 };
 
 /// Activities that do not follow each other both ways belong together. A group without a start or without an end cannot go on
 /// by itself and joins its neighbour, small groups standing before large ones.
-pub(super) fn groups(graph: &Graph) -> Vec<Vec<usize>> {
+pub(super) fn groups(graph: &Graph) -> Groups {
     let mut sets = Union::new(graph.nodes());
     for a in 0..graph.nodes() {
         for b in a + 1..graph.nodes() {

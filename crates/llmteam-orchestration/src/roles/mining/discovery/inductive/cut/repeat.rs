@@ -1,7 +1,7 @@
 //! Loop: a body, and what leads from its ends back to its starts.
 
 use super::super::{
-    graph::{Graph, Union},
+    graph::{Graph, Groups, Union},
     traces::{Group, Traces},
 };
 
@@ -10,7 +10,7 @@ use super::super::{
 /// The body has the starts and ends. Of the other connected parts one leads back when it is entered only from ends, and each
 /// way in can be taken from every end, and when it leaves only to starts, and each way out leads to every start. Other parts
 /// belong to the body. All that leads back is one group.
-pub(super) fn groups(graph: &Graph) -> Vec<Vec<usize>> {
+pub(super) fn groups(graph: &Graph) -> Groups {
     let nodes = 0..graph.nodes();
     let at_border = |node: usize| graph.starts[node] || graph.ends[node];
     let mut sets = Union::new(graph.nodes());

@@ -1,14 +1,14 @@
 //! Sequence: groups of activities that are passed in one direction only.
 
 use super::super::{
-    graph::{Graph, Square, Union},
+    graph::{Graph, Groups, Square, Union},
     traces::{Group, Traces},
 };
 use crate::roles::mining::ActivityIndex;
 
 /// Activities that reach each other, or that do not reach each other at all, belong together; the groups are totally ordered by
 /// reachability. A group that can be passed by is joined with the neighbours that can be passed by only with it.
-pub(super) fn groups(graph: &Graph) -> Vec<Vec<usize>> {
+pub(super) fn groups(graph: &Graph) -> Groups {
     let reached = graph.reachability();
     let mut sets = Union::new(graph.nodes());
     for a in 0..graph.nodes() {
@@ -19,11 +19,11 @@ pub(super) fn groups(graph: &Graph) -> Vec<Vec<usize>> {
         }
     }
     let ordered = ordered(sets.sets(), &reached);
-    joined(graph, ordered)
+    joined(graph, &ordered)
 }
 
 /// The groups in the order in which they are passed: before each stand those that reach it.
-fn ordered(mut groups: Vec<Vec<usize>>, reached: &Square) -> Vec<Vec<usize>> {
+fn ordered(mut groups: Groups, reached: &Square) -> Groups {
     let heads: Vec<usize> = groups.iter().map(|group| group[0]).collect();
     groups.sort_by_key(|group| {
         let before = heads.iter().filter(|head| **head != group[0]);
@@ -33,8 +33,8 @@ fn ordered(mut groups: Vec<Vec<usize>>, reached: &Square) -> Vec<Vec<usize>> {
 }
 
 /// Joins each group that can be passed by with the groups around it that are entered or left only through it.
-fn joined(graph: &Graph, groups: Vec<Vec<usize>>) -> Vec<Vec<usize>> {
-    let passage = Passage::new(graph, &groups);
+fn joined(graph: &Graph, groups: &[Vec<usize>]) -> Groups {
+    let passage = Passage::new(graph, groups);
     let mut sets = Union::new(groups.len());
     for place in 0..groups.len() {
         if !passage.can_be_passed_by(place) {

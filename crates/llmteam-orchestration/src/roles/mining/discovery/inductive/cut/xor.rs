@@ -3,12 +3,12 @@
 use std::cmp::Reverse;
 
 use super::super::{
-    graph::{Graph, Union},
+    graph::{Graph, Groups, Union},
     traces::{Group, Traces},
 };
 
 /// The connected parts of the graph.
-pub(super) fn groups(graph: &Graph) -> Vec<Vec<usize>> {
+pub(super) fn groups(graph: &Graph) -> Groups {
     let mut sets = Union::new(graph.nodes());
     for (from, to) in graph.edges() {
         sets.join(from, to);
