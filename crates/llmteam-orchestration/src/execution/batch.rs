@@ -26,13 +26,16 @@ use tokio::task::coop;
 
 use super::{
     attempt::{Ended, Terms, attempt, name_of, stopped_before},
-    config::{ExecutorConfig, WhenFull},
+    config::{ExecutionMode, ExecutorConfig, WhenFull},
     result::{TaskError, TaskErrorKind, TaskId, TaskResult},
     slots::{Place, Slot, Slots},
     stats::Tally,
     window::Window,
 };
-use crate::roles::{Agent, Fields};
+use crate::{
+    licensing::LicenseManager,
+    roles::{Agent, Fields},
+};
 
 /// How many agents start before the batch looks whether it is to stop.
 const AT_A_TIME: usize = 16;
@@ -42,11 +45,21 @@ const AT_A_TIME: usize = 16;
 pub(super) struct Host {
     pub(super) config: ExecutorConfig,
     pub(super) clock: Arc<dyn Clock>,
+    /// What holds the configuration to a licence, where there is one.
+    pub(super) license: Option<LicenseManager>,
     pub(super) slots: Slots,
     pub(super) tally: Tally,
 }
 
 impl Host {
+    /// How many agents may run at once now, over all batches.
+    pub(super) fn most(&self) -> usize {
+        let most = self.config.max_concurrent;
+        self.license
+            .as_ref()
+            .map_or(most, |license| license.enforced_parallelism(most))
+    }
+
     pub(super) fn is_backpressure(&self) -> bool {
         let config = &self.config;
         let share = self.slots.waiting() as f64 / config.queue_size as f64;
@@ -69,6 +82,8 @@ pub(super) struct Batch<'a, I: Iterator> {
     waiting: VecDeque<Waiting<'a, I::Item>>,
     running: FuturesUnordered<Running<'a, I::Item>>,
     window: Window,
+    /// Whether it runs one agent after another, whatever the limits.
+    one_by_one: bool,
     /// When the batch has had its time, on the steady clock.
     deadline: Duration,
     results: Vec<TaskResult>,
@@ -135,11 +150,17 @@ where
         host: &'a Host,
         agents: I,
         input: &'a Fields,
-        window: Window,
+        mode: ExecutionMode,
         id: Arc<str>,
     ) -> Self {
         let config = &host.config;
-        let expected = agents.size_hint().0.min(4096);
+        let expected = agents.size_hint().1.unwrap_or(usize::MAX);
+        let window = match mode {
+            ExecutionMode::Sequential => Window::fixed(1),
+            ExecutionMode::Parallel => Window::fixed(host.most()),
+            ExecutionMode::Adaptive => Window::adaptive(expected, host.most()),
+        };
+        let known = agents.size_hint().0.min(4096);
         Self {
             host,
             terms: Terms {
@@ -155,8 +176,9 @@ where
             waiting: VecDeque::new(),
             running: FuturesUnordered::new(),
             window,
+            one_by_one: mode == ExecutionMode::Sequential,
             deadline: host.clock.monotonic().saturating_add(config.total_timeout),
-            results: Vec::with_capacity(expected),
+            results: Vec::with_capacity(known),
         }
     }
 
@@ -209,6 +231,7 @@ where
 
     /// Starts agents while the window and the slots allow it, and lets others wait while there are places.
     fn start_what_may(&mut self, mut slot: Option<Slot<'a>>) -> Next {
+        self.keep_to_licence();
         for _ in 0..AT_A_TIME {
             if self.waiting.is_empty() && !self.more {
                 let finished = self.running.is_empty();
@@ -234,6 +257,18 @@ where
             }
         }
         Next::Continue
+    }
+
+    /// Licences expire while agents run; the limits follow at once.
+    fn keep_to_licence(&mut self) {
+        if self.host.license.is_none() {
+            return;
+        }
+        let most = self.host.most();
+        self.host.slots.resize(most);
+        if !self.one_by_one {
+            self.change_window(|window| window.limit(most));
+        }
     }
 
     /// Lets agents wait in the queue while it has places. What becomes of the rest is the configuration's.

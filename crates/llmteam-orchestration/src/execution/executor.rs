@@ -19,9 +19,11 @@ use super::{
     result::TaskResult,
     slots::Slots,
     stats::{ExecutionStats, Tally},
-    window::Window,
 };
-use crate::roles::{Agent, AgentError, Fields};
+use crate::{
+    licensing::LicenseManager,
+    roles::{Agent, AgentError, Fields},
+};
 
 /// Runs several agents on one input. Share it by `Arc`.
 ///
@@ -50,8 +52,17 @@ impl PipelineExecutor {
                 tally: Tally::default(),
                 config,
                 clock,
+                license: None,
             },
         })
+    }
+
+    /// The same executor, held to what is licensed: no more agents run at once than that, from the instant on at
+    /// which a licence changes or expires.
+    #[must_use]
+    pub fn with_license(mut self, license: LicenseManager) -> Self {
+        self.host.license = Some(license);
+        self
     }
 
     /// Runs `agents` on `input` in the configured mode. Dropping the future cancels what runs.
@@ -135,17 +146,10 @@ impl PipelineExecutor {
     where
         A: Deref<Target: Agent> + Send,
     {
-        let agents = agents.into_iter();
-        let cap = self.host.config.max_concurrent;
-        let window = match mode {
-            ExecutionMode::Sequential => Window::fixed(1),
-            ExecutionMode::Parallel => Window::fixed(cap),
-            ExecutionMode::Adaptive => {
-                Window::adaptive(agents.size_hint().1.unwrap_or(usize::MAX), cap)
-            }
-        };
+        let license = self.host.license.as_ref();
+        let mode = license.map_or(mode, |license| license.enforced_mode(mode));
         let id = id::generate("tsk_", &*self.host.clock).into();
-        let batch = Batch::new(&self.host, agents, input, window, id);
+        let batch = Batch::new(&self.host, agents.into_iter(), input, mode, id);
         batch.run(cancel).await
     }
 }

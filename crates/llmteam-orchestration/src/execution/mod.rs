@@ -32,6 +32,7 @@ mod blocking;
 mod config;
 mod error;
 mod executor;
+mod licensed;
 mod result;
 mod seconds;
 mod slots;

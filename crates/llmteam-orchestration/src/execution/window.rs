@@ -42,6 +42,16 @@ impl Window {
         self.size
     }
 
+    /// Lets the window be at most so wide from now on.
+    pub(super) fn limit(&mut self, cap: usize) {
+        self.cap = cap.max(1);
+        self.size = if self.adaptive {
+            self.size.min(self.cap)
+        } else {
+            self.cap
+        };
+    }
+
     /// Which window a task starts in; to be handed to [`Self::timed_out`].
     pub(super) fn falls(&self) -> u32 {
         self.falls
@@ -125,6 +135,20 @@ mod tests {
         window.pressed();
         (0..100).for_each(|_| window.succeeded());
         assert_eq!(window, Window::fixed(4));
+    }
+
+    #[test]
+    fn a_smaller_limit_holds_at_once() {
+        let mut window = Window::adaptive(8, 8);
+        window.limit(2);
+        assert_eq!(window.size(), 2);
+        window.limit(8);
+        assert_eq!(window.size(), 2, "it grows again as it does");
+        let mut window = Window::fixed(8);
+        window.limit(2);
+        assert_eq!(window.size(), 2);
+        window.limit(8);
+        assert_eq!(window.size(), 8);
     }
 
     proptest! {

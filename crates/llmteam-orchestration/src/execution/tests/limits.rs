@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::oneshot;
 
 use super::*;
+use crate::licensing::{LicenseManager, LicenseTier};
 
 /// Counts how many of its kind are there, and remembers the most.
 #[derive(Default)]
@@ -324,4 +325,40 @@ async fn a_dropped_batch_gives_everything_back() {
     );
     assert_eq!(clock.wakes(), [], "no timer is left");
     assert_eq!(driven(&clock, batch()).await.unwrap(), 9);
+}
+
+// covers: L4, L5
+#[tokio::test(start_paused = true)]
+async fn an_executor_with_a_licence_runs_as_many_as_it_allows_and_follows_it() {
+    let clock = clock();
+    let license = LicenseManager::of_tier(LicenseTier::Professional);
+    let config = ExecutorConfig {
+        max_concurrent: 20,
+        ..in_mode(ExecutionMode::Parallel)
+    };
+    let executor = PipelineExecutor::new(config, Arc::new(clock.clone())).unwrap();
+    let executor = Arc::new(executor.with_license(license.clone()));
+    let batch = || {
+        let agents: Vec<_> = (0..40).map(|_| slow("a", &clock, 10)).collect();
+        let executor = Arc::clone(&executor);
+        tokio::spawn(async move { executor.execute(agents, &Fields::new()).await })
+    };
+    let (first, second) = (batch(), batch());
+    clock.settle().await;
+    assert_eq!(
+        executor.get_stats().current_running,
+        10,
+        "of both batches together"
+    );
+    license.deactivate();
+    clock.advance(ms(10)).await;
+    assert_eq!(executor.get_stats().current_running, 2);
+    for batch in [first, second] {
+        let results = driven(&clock, batch).await.unwrap();
+        assert!(results.iter().all(TaskResult::success));
+    }
+    // Without the feature, parallel is adaptive.
+    let unlicensed = driven(&clock, batch()).await.unwrap();
+    assert_eq!(unlicensed.len(), 40);
+    assert_eq!(executor.get_stats().current_window, 2);
 }
