@@ -42,6 +42,15 @@ pub(super) struct Entry {
     pub(super) turn: u64,
 }
 
+impl Entry {
+    pub(super) fn at_turn(&self) -> AtTurn<'_> {
+        (&self.value, self.turn)
+    }
+}
+
+/// A value and when it came, borrowed.
+pub(super) type AtTurn<'a> = (&'a Value, u64);
+
 impl AggregationRule {
     /// All rules.
     pub const ALL: [Self; 6] = [
@@ -89,26 +98,22 @@ impl AggregationRule {
     }
 
     /// The aggregate of admitted values; `None` if there are none.
-    pub(super) fn aggregate<'a>(self, entries: impl Iterator<Item = &'a Entry>) -> Option<Value> {
-        let numbers = |entries: &mut dyn Iterator<Item = &'a Entry>| -> Vec<Numeric> {
-            entries.filter_map(|it| Numeric::of(&it.value)).collect()
-        };
-        let mut entries = entries;
+    pub(super) fn aggregate<'a>(
+        self,
+        values: impl Iterator<Item = AtTurn<'a>> + Clone,
+    ) -> Option<Value> {
+        let numbers = values.clone().filter_map(|(value, _)| Numeric::of(value));
         match self {
-            Self::Sum => sum(&numbers(&mut entries)),
-            Self::Avg => mean(&numbers(&mut entries)).and_then(float),
-            Self::Max => numbers(&mut entries)
-                .into_iter()
-                .max_by(Numeric::order)?
-                .value(),
-            Self::Min => numbers(&mut entries)
-                .into_iter()
-                .min_by(Numeric::order)?
-                .value(),
-            Self::Worst => entries
-                .max_by_key(|it| it.value.as_str().and_then(rank))
-                .map(|it| it.value.clone()),
-            Self::Last => entries.max_by_key(|it| it.turn).map(|it| it.value.clone()),
+            Self::Sum => sum(&numbers.collect::<Vec<_>>()),
+            Self::Avg => mean(&numbers.collect::<Vec<_>>()).and_then(float),
+            Self::Max => numbers.max_by(Numeric::order)?.value(),
+            Self::Min => numbers.min_by(Numeric::order)?.value(),
+            Self::Worst => values
+                .max_by_key(|(value, _)| value.as_str().and_then(rank))
+                .map(|(value, _)| value.clone()),
+            Self::Last => values
+                .max_by_key(|(_, turn)| *turn)
+                .map(|(value, _)| value.clone()),
         }
     }
 }
@@ -258,14 +263,7 @@ mod tests {
     use super::*;
 
     fn of(rule: AggregationRule, values: &[Value]) -> Option<Value> {
-        let entries: Vec<_> = (0..)
-            .zip(values)
-            .map(|(turn, value)| Entry {
-                value: value.clone(),
-                turn,
-            })
-            .collect();
-        rule.aggregate(entries.iter())
+        rule.aggregate(values.iter().zip(0..))
     }
 
     #[test]

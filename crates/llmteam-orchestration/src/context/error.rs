@@ -71,6 +71,16 @@ pub enum ContextError {
         /// Whose context it is.
         owner_id: AgentId,
     },
+    /// A secure context was offered to somebody else than its owner.
+    #[error(
+        "`{owner_id}` cannot have the secure context of `{of}`; each is made with its owner's token"
+    )]
+    ForeignSecureContext {
+        /// Who was to have it.
+        owner_id: AgentId,
+        /// Whose it is.
+        of: AgentId,
+    },
     /// Who asked for the children of a context does not stand over them.
     #[error("`{viewer_id}` may not see what stands under `{owner_id}`: {reason}")]
     Denied {
@@ -87,6 +97,23 @@ pub enum ContextError {
     /// The lineage of viewers refused it.
     #[error(transparent)]
     Lineage(#[from] LineageError),
+}
+
+impl ContextError {
+    /// The error code that callers act on.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Unknown { .. } | Self::UnknownParent { .. } => "CONTEXT_NOT_FOUND",
+            Self::Duplicate { .. } | Self::AlreadySecured { .. } => "CONTEXT_EXISTS",
+            Self::ScopeOrder { .. } => "CONTEXT_ORDER",
+            Self::Propagation(_) => "PROPAGATION_INVALID",
+            Self::KeptSecurely { .. } | Self::ForeignSecureContext { .. } | Self::Lineage(_) => {
+                "CONTEXT_INVALID"
+            }
+            Self::Denied { .. } => "CONTEXT_DENIED",
+            Self::Access(error) => error.code(),
+        }
+    }
 }
 
 /// A value that does not fit the rule of its field.
@@ -164,6 +191,7 @@ mod tests {
                 },
             ),
         ]);
+        assert_eq!(error.code(), "PROPAGATION_INVALID");
         assert_eq!(
             error.to_string(),
             "nothing was propagated: `error_count` of `a1` must be a number, not a string; \

@@ -153,7 +153,11 @@ impl Forest {
         if below.is_empty() {
             self.trees.remove(root)
         } else {
-            self.trees.get_mut(root)?.detach(below, now)
+            let places = &self.places;
+            let may_go_up = |child: &AgentId, field: &str| may_go_up(places, child, field);
+            let tree = self.trees.get_mut(root)?;
+            let (gone, _) = tree.detach(below, &may_go_up, now)?;
+            Some(gone)
         }
     }
 
@@ -189,19 +193,18 @@ impl Forest {
         now: Timestamp,
     ) -> Result<bool, ContextError> {
         let mut faults = Vec::new();
-        let mut steps = Vec::new();
-        let mut below: Option<(&AgentId, Outgoing)> = None;
+        let mut steps: Vec<Outgoing> = Vec::new();
         for (hop, report) in &hops {
             let (child, parent) = (hop.child.agent(), hop.parent.agent());
             let (Some(from), Some(to)) = (self.get(child), self.get(parent)) else {
                 let owner_id = child.clone();
                 return Err(ContextError::Unknown { owner_id });
             };
-            let arriving = below.as_ref().map(|(child, values)| (*child, values));
+            let below = hops.iter().zip(&steps).next_back();
+            let arriving = below.map(|((hop, _), values)| (hop.child.agent(), values));
             let outgoing = from.outgoing(config, report, arriving, &mut faults);
             to.check(config, &outgoing, &mut faults);
-            steps.push(outgoing.clone());
-            below = Some((child, outgoing));
+            steps.push(outgoing);
         }
         if !faults.is_empty() {
             return Err(ContextError::Propagation(faults));
@@ -228,4 +231,20 @@ impl Forest {
         path.reverse();
         path
     }
+}
+
+/// Whether the parent of `child` may learn of `field` now: its policy may have become stricter since the parent last
+/// looked. Nothing is given out by asking. Who is being written to cannot be asked, and keeps what it has.
+fn may_go_up(places: &BTreeMap<AgentId, Place>, child: &AgentId, field: &str) -> bool {
+    let Some(place) = places.get(child) else {
+        return false;
+    };
+    let Some(secure) = &place.secure else {
+        return true;
+    };
+    let parent = place.parent.as_ref().and_then(|it| places.get(it));
+    parent.is_some_and(|parent| {
+        let asked = secure.try_read();
+        asked.is_ok_and(|it| it.lets_out(field) && it.can_access(&parent.viewer, None).is_ok())
+    })
 }

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     error::{ContextError, Fault, FaultKind},
-    ledger::{Ledger, Report},
+    ledger::{Ledger, Report, RuledField},
     propagation::{ContextPropagationConfig, REPORTED_FIELDS},
     scope::ContextScope,
 };
@@ -229,22 +229,33 @@ impl HierarchicalContext {
         self.touch(now);
     }
 
-    /// Takes away who stands at the end of `path`, which starts below this context, and brings what the levels
-    /// between contribute up to date.
-    pub(super) fn detach(&mut self, path: &[AgentId], now: Timestamp) -> Option<Self> {
+    /// Takes away who stands at the end of `path`, which starts below this context, and brings what it had a part in
+    /// up to date on the levels between, as far as `may_go_up` says of a context and a field. Says which fields
+    /// those are.
+    pub(super) fn detach(
+        &mut self,
+        path: &[AgentId],
+        may_go_up: &dyn Fn(&AgentId, &str) -> bool,
+        now: Timestamp,
+    ) -> Option<(Self, Vec<RuledField>)> {
         let (next, rest) = path.split_first()?;
         if rest.is_empty() {
-            return self.remove_child_context(next, now);
+            let fields = self.ledger.contributed_by(next);
+            return Some((self.remove_child_context(next, now)?, fields));
         }
         let child = self.children.get_mut(next)?;
-        let gone = child.detach(rest, now)?;
-        for (field, rule) in self.ledger.contributed_by(next) {
-            let report = child.ledger.report();
-            let left = child.ledger.outgoing((&field, rule), report, None);
-            self.ledger.refresh(next, &field, left.ok().flatten());
+        let (gone, fields) = child.detach(rest, may_go_up, now)?;
+        for (field, rule) in &fields {
+            let ledger = &child.ledger;
+            // The child's own value was admitted while somebody contributed to the field: there is no fault.
+            let left = ledger.outgoing((field, *rule), ledger.report(), None);
+            let left = left.ok().flatten().filter(|_| may_go_up(next, field));
+            self.ledger.refresh(next, field, left);
         }
-        self.touch(now);
-        Some(gone)
+        if !fields.is_empty() {
+            self.touch(now);
+        }
+        Some((gone, fields))
     }
 
     /// Who stands at the end of `path`, which starts below this context.
@@ -277,7 +288,7 @@ impl HierarchicalContext {
             let arriving = arriving.map(|(child, values)| (child, values.get(field)));
             match self.ledger.outgoing((field, rule), report, arriving) {
                 Ok(value) => outgoing.extend(value.map(|it| (field.to_owned(), it))),
-                Err(kind) => faults.push(self.fault(field, kind)),
+                Err(kind) => self.blame(field, kind, faults),
             }
         }
         outgoing
@@ -292,8 +303,9 @@ impl HierarchicalContext {
     ) {
         for (field, rule) in config.upward().filter(|(it, _)| arriving.contains_key(*it)) {
             let own = self.ledger.own(field).map_or(Ok(()), |it| rule.admit(it));
-            let fault = own.err().map(|kind| self.fault(field, kind));
-            faults.extend(fault.filter(|it| !faults.contains(it)));
+            if let Err(kind) = own {
+                self.blame(field, kind, faults);
+            }
         }
     }
 
@@ -362,6 +374,14 @@ impl HierarchicalContext {
     /// Counts that somebody looked at what stands under it.
     pub(super) fn count_access(&mut self) {
         self.access_count = self.access_count.saturating_add(1);
+    }
+
+    /// Puts a fault into `faults`, once.
+    fn blame(&self, field: &str, kind: FaultKind, faults: &mut Vec<Fault>) {
+        let fault = self.fault(field, kind);
+        if !faults.contains(&fault) {
+            faults.push(fault);
+        }
     }
 
     fn fault(&self, field: &str, kind: FaultKind) -> Fault {

@@ -31,8 +31,11 @@ struct Share {
     aggregate: Value,
 }
 
+/// A field with the rule by which it is aggregated.
+pub(super) type RuledField = (String, AggregationRule);
+
 /// What the one above a context may learn of it, as of the last time it looked.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub(super) enum Report {
     /// It has no secure context: all.
     #[default]
@@ -114,25 +117,20 @@ impl Ledger {
         if !report.lets_out(field) {
             return Ok(None);
         }
-        let entry = |value: &Value, turn| Entry {
-            value: value.clone(),
-            turn,
-        };
-        let own = self.own.get(field);
-        let reported = report.value(field).map(|value| entry(value, 0));
-        for entry in own.into_iter().chain(&reported) {
-            rule.admit(&entry.value)?;
+        let own = self.own.get(field).map(Entry::at_turn);
+        let reported = report.value(field).map(|value| (value, 0));
+        for (value, _) in own.into_iter().chain(reported) {
+            rule.admit(value)?;
         }
         let shares = self.shares.get(field).map(|share| &share.of);
-        let others = shares.into_iter().flatten();
-        let others = others.filter(|(child, _)| arriving.is_none_or(|(it, _)| it != *child));
-        let arrived = arriving.and_then(|(_, value)| Some(entry(value?, u64::MAX)));
-        let entries = own
+        let others = shares
             .into_iter()
-            .chain(&reported)
-            .chain(others.map(|(_, entry)| entry))
-            .chain(&arrived);
-        Ok(rule.aggregate(entries))
+            .flatten()
+            .filter(|(child, _)| arriving.is_none_or(|(it, _)| it != *child))
+            .map(|(_, entry)| entry.at_turn());
+        let arrived = arriving.and_then(|(_, value)| Some((value?, u64::MAX)));
+        let values = own.into_iter().chain(reported).chain(others).chain(arrived);
+        Ok(rule.aggregate(values))
     }
 
     /// Takes the contribution of `child`, in place of what it was; `None` retracts it. Whether something changed.
@@ -155,19 +153,11 @@ impl Ledger {
                 of: BTreeMap::new(),
                 aggregate: Value::Null,
             });
-        let before = (
-            share.of.get(child).map(|it| it.value.clone()),
-            share.aggregate.clone(),
-        );
+        let is_new = share.of.get(child).is_none_or(|it| it.value != *value);
         let value = value.clone();
         share.of.insert(child.clone(), Entry { value, turn });
         share.rule = rule;
-        self.settle(field);
-        let after = self
-            .shares
-            .get(field)
-            .map(|it| (it.value_of(child), &it.aggregate));
-        after != Some((before.0.as_ref(), &before.1))
+        self.settle(field) || is_new
     }
 
     /// Brings what `child` contributes up to date with `value`, keeping its place among the last.
@@ -199,7 +189,7 @@ impl Ledger {
     }
 
     /// The fields that `child` contributes to, with their rules.
-    pub(super) fn contributed_by(&self, child: &AgentId) -> Vec<(String, AggregationRule)> {
+    pub(super) fn contributed_by(&self, child: &AgentId) -> Vec<RuledField> {
         let shares = self
             .shares
             .iter()
@@ -234,24 +224,19 @@ impl Ledger {
         self.turns
     }
 
-    /// Aggregates `field` anew.
-    fn settle(&mut self, field: &str) {
+    /// Aggregates `field` anew; whether that changed it.
+    fn settle(&mut self, field: &str) -> bool {
         let Some(share) = self.shares.get_mut(field) else {
-            return;
+            return false;
         };
-        let own = self.own.get(field);
-        match share
-            .rule
-            .aggregate(own.into_iter().chain(share.of.values()))
-        {
-            Some(aggregate) if !share.of.is_empty() => share.aggregate = aggregate,
-            _ => drop(self.shares.remove(field)),
+        let values = self.own.get(field).into_iter().chain(share.of.values());
+        match share.rule.aggregate(values.map(Entry::at_turn)) {
+            Some(aggregate) if !share.of.is_empty() => {
+                let changed = share.aggregate != aggregate;
+                share.aggregate = aggregate;
+                changed
+            }
+            _ => self.shares.remove(field).is_some(),
         }
-    }
-}
-
-impl Share {
-    fn value_of(&self, child: &AgentId) -> Option<&Value> {
-        self.of.get(child).map(|entry| &entry.value)
     }
 }

@@ -61,15 +61,17 @@ impl OwnContext {
     /// before any of the three is written.
     ///
     /// # Errors
-    /// [`ContextError::Unknown`] if `secure` is of another owner; [`ContextError::AlreadySecured`];
-    /// [`ContextError::KeptSecurely`] if one of the three was written.
+    /// [`ContextError::ForeignSecureContext`], [`ContextError::AlreadySecured`]; [`ContextError::KeptSecurely`] if
+    /// one of the three was written; [`ContextError::Unknown`] if the context was removed.
     pub fn attach_secure_context(
         &self,
         secure: SecureAgentContext,
     ) -> Result<SharedSecureContext, ContextError> {
         if secure.subject() != self.token.subject() {
-            let owner_id = secure.subject().agent().clone();
-            return Err(ContextError::Unknown { owner_id });
+            return Err(ContextError::ForeignSecureContext {
+                owner_id: self.owner_id().clone(),
+                of: secure.subject().agent().clone(),
+            });
         }
         let mut forest = self.shared.forest();
         let (place, context) = forest.owned(self.token.subject())?;

@@ -169,6 +169,7 @@ async fn all_faults_are_listed_and_nothing_is_applied() {
     world.set("a1", "status", json!("completed"));
     world.set("a1", "error_count", json!("many"));
     world.set("a1", "confidence", json!(f64::NAN));
+    world.set("pipe", "confidence", json!("high"));
     world.set("group", "status", json!(7));
     let maps = || ["pipe", "group"].map(|it| world.own(it).to_dict().unwrap());
     let before = maps();
@@ -180,6 +181,7 @@ async fn all_faults_are_listed_and_nothing_is_applied() {
     let expected = [
         "`confidence` of `a1` must be a number, not null",
         "`error_count` of `a1` must be a number, not a string",
+        "`confidence` of `pipe` must be a number, not a string",
         "`status` of `group` must be a status, not a number",
     ];
     assert_eq!(faults, expected);

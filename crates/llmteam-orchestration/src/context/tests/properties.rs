@@ -176,14 +176,15 @@ impl Model {
             Op::Move(_, parent) => {
                 self.fits(node, *parent)?;
                 let it = self.nodes.get_mut(&node).unwrap();
-                it.given.clear();
+                let given = std::mem::take(&mut it.given);
                 let left = std::mem::replace(&mut it.parent, *parent);
-                self.settle(left);
+                self.settle(left, &given.into_keys().collect::<Vec<_>>());
             }
             Op::Remove(_) => {
                 let left = self.nodes[&node].parent;
+                let given: Vec<_> = self.nodes[&node].given.keys().copied().collect();
                 self.drop_all(node);
-                self.settle(left);
+                self.settle(left, &given);
             }
         }
         Ok(())
@@ -221,19 +222,19 @@ impl Model {
         Ok(())
     }
 
-    /// Brings what `node` and those above it give up to date, after somebody left.
-    fn settle(&mut self, node: Option<usize>) {
+    /// Brings `fields` of what `node` and those above it give up to date, after somebody who gave them left.
+    fn settle(&mut self, node: Option<usize>, fields: &[usize]) {
         let Some(node) = node else { return };
-        for field in 0..FIELDS.len() {
-            let value = self.visible(node, field);
+        for field in fields {
+            let value = self.visible(node, *field);
             let given = &mut self.nodes.get_mut(&node).unwrap().given;
-            match (given.get_mut(&field), value) {
+            match (given.get_mut(field), value) {
                 (Some(given), Some(value)) => given.1 = value,
-                (Some(_), None) => drop(given.remove(&field)),
+                (Some(_), None) => drop(given.remove(field)),
                 (None, _) => {}
             }
         }
-        self.settle(self.nodes[&node].parent);
+        self.settle(self.nodes[&node].parent, fields);
     }
 
     fn drop_all(&mut self, node: usize) {

@@ -316,6 +316,32 @@ async fn a_secured_orchestrator_contributes_its_own_and_what_it_was_contributed(
 }
 
 #[tokio::test]
+async fn what_became_secret_does_not_go_up_when_somebody_leaves() {
+    // covers: C6, C17
+    for strict in [false, true] {
+        let world = World::with_agents();
+        let pipe = world.secure("pipe", World::policy(SensitivityLevel::Internal));
+        for agent in ["a1", "a2"] {
+            world.set(agent, "error_count", json!(2));
+            world.to_root(agent).await;
+        }
+        assert_eq!(world.data("group", "error_count"), Some(json!(4)));
+        if strict {
+            let token = world.own("pipe").token();
+            let secret = SensitivityLevel::Secret;
+            pipe.write()
+                .await
+                .set_sensitivity(token, secret)
+                .await
+                .unwrap();
+        }
+        world.manager.remove_context(&id("a1")).unwrap();
+        let expected = if strict { None } else { Some(json!(2)) };
+        assert_eq!(world.data("group", "error_count"), expected);
+    }
+}
+
+#[tokio::test]
 async fn a_secure_context_is_attached_once_by_its_owner_and_first() {
     // covers: C18
     let world = World::with_agents();
@@ -328,7 +354,10 @@ async fn a_secure_context_is_attached_once_by_its_owner_and_first() {
     let others = world
         .own("a2")
         .attach_secure_context(world.secured("a1", internal()));
-    assert!(matches!(others, Err(ContextError::Unknown { .. })));
+    assert!(matches!(
+        others,
+        Err(ContextError::ForeignSecureContext { .. })
+    ));
     world.set("a2", "status", json!("running"));
     let late = world
         .own("a2")
