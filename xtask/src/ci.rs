@@ -120,13 +120,12 @@ fn features(total: &mut Tally) -> Result<()> {
     let mut hack = program(HACK.path()?);
     let words = "hack check --quiet --package llmteam-security --each-feature";
     run(hack.args(words.split(' ')))?;
-    let modules = ["", " --features audit-aws-lc -- audit"];
-    for words in modules {
-        let words = format!("test --quiet --package llmteam-security --lib{words}");
+    for rest in ["", " --features audit-aws-lc -- audit"] {
+        let words = format!("test --quiet --package llmteam-security --lib{rest}");
         libtest(&words, total)?;
     }
-    for words in ["--no-default-features", "--all-features"] {
-        let words = format!("doc --quiet --package llmteam-security --no-deps --lib {words}");
+    for features in ["--no-default-features", "--all-features"] {
+        let words = format!("doc --quiet --package llmteam-security --no-deps --lib {features}");
         run(cargo(&words).env("RUSTDOCFLAGS", "-D warnings"))?;
     }
     Ok(())

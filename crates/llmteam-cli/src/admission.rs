@@ -25,8 +25,8 @@ pub(crate) async fn admit(session: &Session, segment: &SegmentDefinition) -> Res
         enforce(session, LimitKind::AgentsPerPipeline, agents as u64 - 1).await?;
     }
     let now = session.clock.now();
+    let tenant = session.tenants.get_tenant(&session.tenant).await?;
     for kind in [LimitKind::ConcurrentPipelines, LimitKind::RunsPerDay] {
-        let tenant = session.tenants.get_tenant(&session.tenant).await?;
         let Some(maximum) = tenant.config.limit(kind).maximum() else {
             continue;
         };

@@ -11,39 +11,35 @@ use super::{
     record::AuditRecord,
     store::AuditStore,
     trail::{AuditTrail, TrailOptions},
+    trails::AuditTrails,
 };
 use crate::{clock::Clock, tenancy::get_current_tenant};
 
 /// Records for the current tenant. Clones are the same.
 #[derive(Clone, Debug)]
 pub struct TenantAwareAuditTrail {
-    store: Arc<dyn AuditStore>,
-    clock: Arc<dyn Clock>,
-    options: TrailOptions,
+    trails: AuditTrails,
 }
 
 impl TenantAwareAuditTrail {
     /// Trails in `store` of the tenant that is current at each call.
     pub fn new(store: Arc<dyn AuditStore>, clock: Arc<dyn Clock>) -> Self {
         Self {
-            store,
-            clock,
-            options: TrailOptions::default(),
+            trails: AuditTrails::new(store, clock),
         }
     }
 
     /// The same, recording as `options` say.
     #[must_use]
     pub fn with_options(mut self, options: TrailOptions) -> Self {
-        self.options = options;
+        self.trails = self.trails.with_options(options);
         self
     }
 
     /// The trail of the current tenant.
     pub fn trail(&self) -> Result<AuditTrail, AuditError> {
         let tenant = get_current_tenant().ok_or(AuditError::NoTenant)?;
-        let trail = AuditTrail::new(Arc::clone(&self.store), tenant, Arc::clone(&self.clock));
-        Ok(trail.with_options(self.options.clone()))
+        Ok(self.trails.of(&tenant))
     }
 
     /// Records `event`; see [`AuditTrail::log`].

@@ -1,6 +1,7 @@
 //! The signed head of a log: its name, its size, its root (c2sp.org/tlog-checkpoint).
 //!
-//! Invariant: three lines and no more; a size has one spelling. It does not know who may sign: see [`super::CheckpointSigner`].
+//! Invariant: three lines and no more; a size has one spelling.
+//! It does not know who may sign: see [`super::CheckpointSigner`].
 
 use std::{fmt, str::FromStr};
 

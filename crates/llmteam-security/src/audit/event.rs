@@ -232,6 +232,13 @@ impl AuditEvent {
         self
     }
 
+    /// Adds one thing to what else there is to say, in place of what had that name before.
+    #[must_use]
+    pub fn with_detail(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.details.metadata.insert(name.into(), value.into());
+        self
+    }
+
     /// Adds a word to find it by.
     #[must_use]
     pub fn with_tag(mut self, tag: impl Into<String>) -> Self {

@@ -2,7 +2,7 @@
 //!
 //! Invariant: each method records exactly one event, in the trail's strict lane.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::{
     error::AuditError,
@@ -92,7 +92,7 @@ impl AuditTrail {
         };
         let mut event = event.by(approver).on("approval_request", request_id);
         if !reason.is_empty() {
-            event = event.with_metadata(map(json!({ "reason": reason })));
+            event = event.with_detail("reason", reason);
         }
         self.log(event).await
     }
@@ -131,14 +131,7 @@ fn of_pipeline(
 
 fn with_summary(event: AuditEvent, key: &str, summary: Option<&str>) -> AuditEvent {
     match summary {
-        Some(summary) => event.with_new_value(map(json!({ key: summary }))),
+        Some(summary) => event.with_new_value(Map::from_iter([(key.to_owned(), summary.into())])),
         None => event,
-    }
-}
-
-fn map(value: Value) -> Map<String, Value> {
-    match value {
-        Value::Object(map) => map,
-        _ => Map::new(),
     }
 }

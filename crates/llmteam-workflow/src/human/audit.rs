@@ -4,7 +4,6 @@
 //! answered is not: that is in the request and its response.
 
 use llmteam_security::audit::{Actor, AuditEvent, AuditEventType, AuditSeverity};
-use serde_json::{Map, Value, json};
 
 use super::{
     error::HumanError,
@@ -25,7 +24,8 @@ pub(super) fn of_change(change: &Change) -> Option<AuditEvent> {
         (Some(Happened::Escalated { level, assignee }), _) => {
             about(request, AuditEventType::ApprovalEscalated, "escalate")
                 .with_severity(AuditSeverity::Warning)
-                .with_metadata(object(json!({ "level": level, "assignee": assignee })))
+                .with_detail("level", *level)
+                .with_detail("assignee", assignee.to_string())
         }
         (Some(Happened::TimedOut), _) => {
             about(request, AuditEventType::ApprovalTimeout, "time_out")
@@ -34,7 +34,7 @@ pub(super) fn of_change(change: &Change) -> Option<AuditEvent> {
         }
         (Some(Happened::Cancelled { reason }), _) => {
             about(request, AuditEventType::ApprovalCancelled, "withdraw")
-                .with_metadata(object(json!({ "reason": reason })))
+                .with_detail("reason", reason.as_str())
         }
         (_, Some((act, by))) => {
             let (kind, action) = match act {
@@ -44,10 +44,8 @@ pub(super) fn of_change(change: &Change) -> Option<AuditEvent> {
             };
             about(request, kind, action)
                 .by(Actor::user(by))
-                .with_metadata(object(json!({
-                    "assignee": request.assignee().map(ToString::to_string),
-                    "claimed_by": request.claimed_by,
-                })))
+                .with_detail("assignee", request.assignee().map(ToString::to_string))
+                .with_detail("claimed_by", request.claimed_by.as_ref().map(ToString::to_string))
         }
         _ => return None,
     };
@@ -67,7 +65,7 @@ fn answered(request: &InteractionRequest, response: &InteractionResponse) -> Aud
     };
     about(request, kind, "answer")
         .by(Actor::user(&response.responder_id))
-        .with_metadata(object(json!({ "response": response.response_id })))
+        .with_detail("response", response.response_id.as_str())
 }
 
 /// Somebody was refused.
@@ -92,11 +90,4 @@ fn about(request: &InteractionRequest, kind: AuditEventType, action: &str) -> Au
         .with_step(request.step.as_str())
         .with_action(action)
         .on("approval_request", request.request_id.as_str())
-}
-
-fn object(value: Value) -> Map<String, Value> {
-    match value {
-        Value::Object(fields) => fields,
-        _ => Map::new(),
-    }
 }

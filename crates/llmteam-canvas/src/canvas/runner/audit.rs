@@ -5,7 +5,6 @@
 //! This module does not know how the log is kept: see `llmteam_security::audit`.
 
 use llmteam_security::audit::{Actor, AuditEvent, AuditEventType, AuditSeverity};
-use serde_json::{Map, Value, json};
 
 use crate::canvas::handler::StepError;
 use crate::canvas::machine::{Ending, Fact, JournalRecord, RunMachine, RunPhase, StepStatus};
@@ -31,22 +30,17 @@ pub(super) fn events(
 fn of_fact(machine: &RunMachine, fact: &Fact, actor: &Actor) -> Option<AuditEvent> {
     use AuditEventType as Type;
     let event = match fact {
-        Fact::Started { .. } => {
-            let about = json!({
-                "definition": machine.plan().digest(),
-                "instance": machine.identity().instance_id,
-            });
-            of_run(machine, Type::PipelineStarted, "start")
-                .by(actor.clone())
-                .with_metadata(object(about))
-        }
+        Fact::Started { .. } => of_run(machine, Type::PipelineStarted, "start")
+            .by(actor.clone())
+            .with_detail("definition", machine.plan().digest())
+            .with_detail("instance", machine.identity().instance_id.as_str()),
         Fact::Resumed { snapshot_id, .. } => of_run(machine, Type::PipelineResumed, "resume")
             .by(actor.clone())
-            .with_metadata(object(json!({ "snapshot": snapshot_id }))),
+            .with_detail("snapshot", snapshot_id.as_str()),
         Fact::Paused { snapshot_id } => of_run(machine, Type::PipelinePaused, "pause")
-            .with_metadata(object(json!({ "snapshot": snapshot_id }))),
+            .with_detail("snapshot", snapshot_id.as_str()),
         Fact::Intent { step, n } => of_step(machine, *step, Type::ActionInvoked, "call")
-            .with_metadata(object(json!({ "call": n }))),
+            .with_detail("call", *n),
         Fact::Asked {
             step,
             request_id,
@@ -55,7 +49,8 @@ fn of_fact(machine: &RunMachine, fact: &Fact, actor: &Actor) -> Option<AuditEven
             ..
         } => of_step(machine, *step, Type::ApprovalRequested, "ask")
             .on("approval_request", request_id)
-            .with_metadata(object(json!({ "kind": task_type, "assignee": assignee }))),
+            .with_detail("kind", task_type.as_str())
+            .with_detail("assignee", assignee.clone()),
         Fact::StepEnded {
             step,
             result: Ending::Err(error),
@@ -80,10 +75,8 @@ fn failed_step(machine: &RunMachine, step: StepIndex, error: &StepError) -> Opti
     };
     let event = of_step(machine, step, kind, "run")
         .with_severity(AuditSeverity::Error)
-        .with_metadata(object(json!({
-            "error_type": error.error_type,
-            "attempt": machine.step_attempt(step).1,
-        })));
+        .with_detail("error_type", error.error_type.as_str())
+        .with_detail("attempt", machine.step_attempt(step).1);
     Some(match error.error_code.as_deref() {
         Some("OUTCOME_UNKNOWN") => event.outcome_unknown(),
         _ => event.failed(&error.error_message),
@@ -105,11 +98,11 @@ fn of_end(machine: &RunMachine) -> Option<AuditEvent> {
             .failed(error.map_or(String::new(), |it| it.error_message.clone())),
     };
     let counts = machine.counts();
-    Some(event.with_metadata(object(json!({
-        "status": status.as_str(),
-        "steps_completed": counts.completed,
-        "steps_failed": counts.failed,
-    }))))
+    let event = event
+        .with_detail("status", status.as_str())
+        .with_detail("steps_completed", counts.completed)
+        .with_detail("steps_failed", counts.failed);
+    Some(event)
 }
 
 fn of_run(machine: &RunMachine, kind: AuditEventType, action: &str) -> AuditEvent {
@@ -131,11 +124,4 @@ fn of_step(
     of_run(machine, kind, action)
         .with_step(step_id)
         .on("step", step_id)
-}
-
-fn object(value: Value) -> Map<String, Value> {
-    match value {
-        Value::Object(fields) => fields,
-        _ => Map::new(),
-    }
 }

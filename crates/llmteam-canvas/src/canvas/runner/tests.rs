@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use llmteam_security::audit::{AuditQuery, AuditTrails, MemoryAuditStore, OrderBy};
 use llmteam_security::clock::{Clock, ManualClock, Timestamp, Wake};
 use llmteam_security::id::TenantId;
 use serde_json::{Value, json};
@@ -385,4 +386,49 @@ async fn a_key_starts_one_run() {
         start("", "e", json!({})).await,
         Err(RunnerError::InvalidKey)
     ));
+}
+
+/// Fails once, then succeeds.
+fn on_the_second_attempt(call: u32, _: &StepContext) -> Result<Value, StepError> {
+    match call {
+        1 => Err(StepError::new("BusyError", "not now")),
+        _ => Ok(json!(call)),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_audit_log_says_once_how_a_run_ended_and_nothing_of_attempts_that_are_repeated() {
+    let clock = clock();
+    let trails = AuditTrails::new(
+        Arc::new(MemoryAuditStore::new().unwrap()),
+        Arc::new(clock.clone()),
+    );
+    let journal = Arc::new(MemoryJournal::default().audited(trails.clone()));
+    let runner = runner(&clock, &journal, acting(on_the_second_attempt));
+    let mut retried = chain(&["act"]);
+    retried.steps[0].config.insert("retry_count".into(), json!(1));
+    let unknown = chain(&["rag"]);
+    for (run, segment, said) in [
+        ("retried", retried, ["pipeline.started", "pipeline.completed"].as_slice()),
+        ("unknown", unknown, &["pipeline.started", "pipeline.failed"]),
+    ] {
+        let prepared = runner.prepare(&segment).unwrap();
+        let settings = RunConfig::default();
+        let handle = runner
+            .start(&prepared, runtime(&clock, run), json!({}), settings)
+            .await
+            .unwrap();
+        clock.settle().await;
+        clock.advance(Duration::from_secs(60)).await;
+        handle.join().await.unwrap();
+        let query = AuditQuery {
+            run_id: Some(run.to_owned()),
+            order_by: OrderBy::SequenceNumber,
+            order_desc: false,
+            ..AuditQuery::default()
+        };
+        let records = trails.of(&tenant()).query(&query).await.unwrap();
+        let found: Vec<_> = records.iter().map(|it| it.event_type().as_str()).collect();
+        assert_eq!(found, said, "{run}");
+    }
 }

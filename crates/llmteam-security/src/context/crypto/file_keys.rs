@@ -9,7 +9,7 @@ use std::{
     fs::{self, File, OpenOptions},
     io::{ErrorKind, Read as _, Write as _},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
 };
 
 use async_trait::async_trait;
@@ -31,13 +31,10 @@ const LONGEST: u64 = 1 << 20;
 const LOOKS: usize = 8;
 
 /// Keys in `<folder>/<tenant>.kek`: a head line, a line with the tenant, then a line for each version, oldest first,
-/// with its number and 64 hex digits.
+/// with its number and 64 hex digits. Several processes may change the keys of one folder.
 #[derive(Clone, Debug)]
 pub struct FileKeys {
     folder: Arc<Path>,
-    /// Changes of this process come one after another. Several processes that rotate one tenant at the same time are
-    /// told apart by the file that each creates beside it.
-    changes: Arc<Mutex<()>>,
 }
 
 impl FileKeys {
@@ -45,7 +42,6 @@ impl FileKeys {
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self {
             folder: folder.into().into(),
-            changes: Arc::default(),
         }
     }
 
@@ -76,7 +72,6 @@ impl FileKeys {
         KeyFile {
             tenant: tenant.clone(),
             path: self.folder.join(format!("{tenant}.kek")),
-            changes: self.changes.clone(),
         }
     }
 }
@@ -123,7 +118,6 @@ impl KeyProvider for FileKeys {
 struct KeyFile {
     tenant: TenantId,
     path: PathBuf,
-    changes: Arc<Mutex<()>>,
 }
 
 impl KeyFile {
@@ -251,15 +245,17 @@ impl KeyFile {
         &self,
         act: impl FnOnce(&mut KekRing) -> Result<T, KeyError>,
     ) -> Result<T, KeyError> {
-        let _one_at_a_time = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        // Where a key was lost nothing is made, not even a lock.
+        self.read()?;
+        let _one_at_a_time = self.lock().map_err(|error| self.refused(error))?;
         let beside = self.path.with_extension("kek.new");
-        let mut file = create_private(&beside).map_err(|error| match error.kind() {
-            ErrorKind::AlreadyExists => self.refused(format!(
-                "`{}` is there: another process changes the key, or one died doing so; remove it if none does",
-                beside.display()
-            )),
-            _ => self.refused(error),
-        })?;
+        let mut file = match fs::remove_file(&beside) {
+            // Left by a process that died while it changed the key.
+            Ok(()) => create_private(&beside),
+            Err(error) if error.kind() == ErrorKind::NotFound => create_private(&beside),
+            Err(error) => Err(error),
+        }
+        .map_err(|error| self.refused(error))?;
         let changed = self.read().and_then(|mut ring| {
             let done = act(&mut ring)?;
             write_durably(&mut file, &self.text(&ring))
@@ -273,6 +269,17 @@ impl KeyFile {
             let _ = fs::remove_file(&beside);
         }
         changed
+    }
+
+    /// Changes come one after another, those of other processes too. The system lets go for a process that dies.
+    fn lock(&self) -> std::io::Result<File> {
+        let lock = File::options()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(self.path.with_extension("kek.lock"))?;
+        lock.lock()?;
+        Ok(lock)
     }
 }
 

@@ -2,12 +2,15 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures_util::FutureExt;
 use proptest::prelude::*;
 
 use super::{bucket, clock};
 use crate::{
     TenantId,
-    ratelimit::{KeyedRateLimitConfig, KeyedRateLimiter, RateLimitError, RateLimitStrategy},
+    ratelimit::{
+        KeyedRateLimitConfig, KeyedRateLimiter, RateLimitConfig, RateLimitError, RateLimitStrategy,
+    },
 };
 
 fn tenant(name: &str) -> TenantId {
@@ -58,6 +61,32 @@ async fn all_tenants_share_the_endpoints_cap_and_refusals_are_charged_to_nobody(
     );
     assert!(own.get_retry_after().unwrap() > Duration::from_secs(3000));
     limiter.acquire(&b, "mail").await.unwrap().release();
+}
+
+// covers: RL-20
+#[test]
+fn who_waits_for_its_own_budget_holds_up_nobody_else() {
+    let endpoint = RateLimitConfig {
+        max_concurrent: Some(1),
+        ..bucket(1e9, 100, RateLimitStrategy::Reject)
+    };
+    let config = KeyedRateLimitConfig {
+        tenant: bucket(1.0 / 3600.0, 1, RateLimitStrategy::Wait),
+        endpoint: Some(endpoint),
+        endpoints_per_tenant: 2,
+        tenants: 3,
+    };
+    let limiter = KeyedRateLimiter::new(config, Arc::new(clock())).unwrap();
+    let (a, b) = (tenant("a"), tenant("b"));
+    let first = limiter.acquire(&a, "search").now_or_never();
+    first.expect("a has a token").unwrap().release();
+    let mut waiting = Box::pin(limiter.acquire(&a, "search"));
+    assert!(waiting.as_mut().now_or_never().is_none(), "a has to wait");
+    let other = limiter.acquire(&b, "search").now_or_never();
+    other
+        .expect("the slot is free while a waits")
+        .unwrap()
+        .release();
 }
 
 // covers: RL-44
