@@ -5,9 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use llmteam::audit::{
-    AuditEvent, AuditEventType, AuditSequencer, AuditTrail, AuditTrails, SqliteAuditStore,
-};
+use llmteam::audit::{AuditSequencer, AuditTrail, AuditTrails, SqliteAuditStore};
 use llmteam::canvas::definition::SegmentDefinition;
 use llmteam::canvas::runner::SegmentRunner;
 use llmteam::clock::{Clock, SystemClock};
@@ -77,8 +75,8 @@ impl Session {
             None => None,
         };
         let trails = logs.as_ref().map(|it| it.trails.clone());
-        let tenants = tenants(database.as_ref(), &clock).await?;
-        enter(&tenants, trails.as_ref(), &place.tenant).await?;
+        let tenants = tenants(database.as_ref(), trails.as_ref(), &clock).await?;
+        enter(&tenants, &place.tenant).await?;
         let stores = Stores::open(database.as_ref(), trails).await?;
         let interactions = Arc::new(HumanInteractionManager::new(
             stores.interactions,
@@ -118,13 +116,8 @@ impl Session {
 
     /// The audit log of the tenant.
     pub(crate) fn trail(&self) -> Result<AuditTrail, CliError> {
-        self.trail_of(&self.tenant)
-    }
-
-    /// The audit log of a tenant.
-    pub(crate) fn trail_of(&self, tenant: &TenantId) -> Result<AuditTrail, CliError> {
         let logs = self.logs.as_ref().ok_or(CliError::NoAuditLog)?;
-        Ok(logs.trails.of(tenant))
+        Ok(logs.trails.of(&self.tenant))
     }
 
     /// Appends what still waits to the audit log. What this process does not manage the next one does.
@@ -247,40 +240,31 @@ impl Logs {
 
 async fn tenants(
     database: Option<&SqliteDatabase>,
+    trails: Option<&AuditTrails>,
     clock: &Arc<dyn Clock>,
 ) -> Result<TenantManager, CliError> {
-    let store: Arc<dyn TenantStore> = match database {
-        Some(database) => Arc::new(SqliteTenantStore::open(database.clone()).await?),
+    let store: Arc<dyn TenantStore> = match database.zip(trails) {
+        Some((database, trails)) => {
+            Arc::new(SqliteTenantStore::open_audited(database.clone(), trails.clone()).await?)
+        }
         None => Arc::new(MemoryTenantStore::default()),
     };
     Ok(TenantManager::new(store, Arc::clone(clock)))
 }
 
 /// Refuses a tenant that is not there or not active. The tenant of a local database is made at its first use.
-async fn enter(
-    tenants: &TenantManager,
-    trails: Option<&AuditTrails>,
-    tenant: &TenantId,
-) -> Result<(), CliError> {
+async fn enter(tenants: &TenantManager, tenant: &TenantId) -> Result<(), CliError> {
     match tenants.get_tenant(tenant).await {
         Err(TenantError::NotFound { .. }) if tenant.as_str() == LOCAL_TENANT => {
             let mut config = TenantConfig::new(tenant.clone(), "Local");
             config.tier = TenantTier::Enterprise;
             match tenants.create_tenant(config).await {
-                Ok(_) => {}
                 // Another process was first, or it was deleted.
                 Err(TenantError::AlreadyExists { .. }) => {
-                    return Ok(tenants.get_tenant(tenant).await.map(drop)?);
+                    Ok(tenants.get_tenant(tenant).await.map(drop)?)
                 }
-                Err(error) => return Err(error.into()),
+                made => Ok(made.map(drop)?),
             }
-            if let Some(trails) = trails {
-                let event = AuditEvent::new(AuditEventType::TenantCreated)
-                    .with_action("create")
-                    .on("tenant", tenant.as_str());
-                trails.of(tenant).log(event).await?;
-            }
-            Ok(())
         }
         found => Ok(found.map(drop)?),
     }

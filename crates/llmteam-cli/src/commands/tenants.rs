@@ -1,9 +1,8 @@
 //! `llmteam tenants`
 
-use llmteam::audit::{Actor, AuditEvent, AuditEventType};
-use llmteam::id::TenantId;
+use llmteam::audit::Actor;
 use llmteam::principal::Principal;
-use llmteam::tenancy::{Tenant, TenantConfig};
+use llmteam::tenancy::{Tenant, TenantConfig, TenantManager};
 
 use crate::args::Tenants;
 use crate::error::CliError;
@@ -34,33 +33,20 @@ pub(super) async fn perform(args: Tenants) -> Result<u8, CliError> {
             let name = name.unwrap_or_else(|| id.to_string());
             let mut config = TenantConfig::new(id.clone(), name);
             config.tier = tier;
-            let made = session.tenants.create_tenant(config).await?;
-            record(&session, &id, AuditEventType::TenantCreated, "create").await?;
-            show(&made)?;
+            show(&administrator(&session).create_tenant(config).await?)?;
         }
         Tenants::Delete { id, place } => {
             let session = Session::open(&place).await?;
-            session.tenants.find_tenant(&id).await?;
-            record(&session, &id, AuditEventType::TenantDeleted, "delete").await?;
-            session.tenants.delete_tenant(&id).await?;
+            administrator(&session).delete_tenant(&id).await?;
         }
     }
     Ok(exit::DONE)
 }
 
-/// Says in the tenant's own log what is done to it.
-async fn record(
-    session: &Session,
-    id: &TenantId,
-    kind: AuditEventType,
-    action: &str,
-) -> Result<(), CliError> {
-    let event = AuditEvent::new(kind)
-        .by(Actor::user(&Principal::local().id))
-        .with_action(action)
-        .on("tenant", id.as_str());
-    session.trail_of(id)?.log(event).await?;
-    Ok(())
+/// The tenants, changed by whoever is at this machine.
+fn administrator(session: &Session) -> TenantManager {
+    let actor = Actor::user(&Principal::local().id);
+    session.tenants.clone().acting_as(actor)
 }
 
 fn list(tenants: &[Tenant], json: bool) -> Result<(), CliError> {

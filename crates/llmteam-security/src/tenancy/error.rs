@@ -2,6 +2,7 @@
 
 use super::{admin::AdminLogError, limits::LimitKind};
 use crate::{
+    audit::AuditError,
     id::{InvalidId, TenantId},
     kv::KvError,
 };
@@ -134,6 +135,12 @@ impl From<KvError> for TenantError {
             KvError::NoTenant => Self::NoContext,
             other => Self::KeyValue(other),
         }
+    }
+}
+
+impl From<AuditError> for TenantError {
+    fn from(error: AuditError) -> Self {
+        Self::Store(error.to_string())
     }
 }
 

@@ -20,7 +20,7 @@ use super::{
     text::printable,
     usage::{Reservation, Usage},
 };
-use crate::{clock::Clock, id::TenantId, kv::KeyValueStore};
+use crate::{audit::Actor, clock::Clock, id::TenantId, kv::KeyValueStore};
 
 /// The tenants of an installation. Clones share cache and counts.
 #[derive(Clone, Debug)]
@@ -28,6 +28,7 @@ pub struct TenantManager {
     store: Arc<dyn TenantStore>,
     clock: Arc<dyn Clock>,
     log: Option<Arc<dyn AdminLog>>,
+    actor: Actor,
     cache: Arc<Cache>,
     usage: Usage,
 }
@@ -39,6 +40,7 @@ impl TenantManager {
             store,
             clock,
             log: None,
+            actor: Actor::system(),
             cache: Arc::new(Cache::new(CacheConfig::default())),
             usage: Usage::default(),
         }
@@ -51,6 +53,12 @@ impl TenantManager {
             cache: Arc::new(Cache::new(cache)),
             ..self
         }
+    }
+
+    /// The same tenants, changed by `actor` as far as their audit trails are concerned. The system otherwise.
+    #[must_use]
+    pub fn acting_as(self, actor: Actor) -> Self {
+        Self { actor, ..self }
     }
 
     /// Notes in `log` when work for one tenant goes on as another. Without a log that is refused.
@@ -101,7 +109,7 @@ impl TenantManager {
         let now = self.clock.now();
         (config.created_at, config.updated_at) = (now, now);
         let reading = self.cache.begin(now);
-        let tenant = self.store.create(&config).await?;
+        let tenant = self.store.create(&config, &self.actor).await?;
         self.cache.put(reading, &tenant);
         Ok(tenant)
     }
@@ -115,7 +123,7 @@ impl TenantManager {
         config.check()?;
         config.updated_at = self.clock.now();
         let reading = self.cache.begin(config.updated_at);
-        let tenant = self.store.update(&config, version).await?;
+        let tenant = self.store.update(&config, version, &self.actor).await?;
         self.cache.put(reading, &tenant);
         Ok(tenant)
     }
@@ -125,7 +133,7 @@ impl TenantManager {
     pub async fn delete_tenant(&self, id: &TenantId) -> Result<(), TenantError> {
         let now = self.clock.now();
         let reading = self.cache.begin(now);
-        let tenant = self.store.delete(id, now).await?;
+        let tenant = self.store.delete(id, now, &self.actor).await?;
         self.cache.put(reading, &tenant);
         Ok(())
     }

@@ -45,7 +45,10 @@ pub(super) fn of_change(change: &Change) -> Option<AuditEvent> {
             about(request, kind, action)
                 .by(Actor::user(by))
                 .with_detail("assignee", request.assignee().map(ToString::to_string))
-                .with_detail("claimed_by", request.claimed_by.as_ref().map(ToString::to_string))
+                .with_detail(
+                    "claimed_by",
+                    request.claimed_by.as_ref().map(ToString::to_string),
+                )
         }
         _ => return None,
     };

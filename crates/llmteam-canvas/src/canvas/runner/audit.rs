@@ -39,8 +39,9 @@ fn of_fact(machine: &RunMachine, fact: &Fact, actor: &Actor) -> Option<AuditEven
             .with_detail("snapshot", snapshot_id.as_str()),
         Fact::Paused { snapshot_id } => of_run(machine, Type::PipelinePaused, "pause")
             .with_detail("snapshot", snapshot_id.as_str()),
-        Fact::Intent { step, n } => of_step(machine, *step, Type::ActionInvoked, "call")
-            .with_detail("call", *n),
+        Fact::Intent { step, n } => {
+            of_step(machine, *step, Type::ActionInvoked, "call").with_detail("call", *n)
+        }
         Fact::Asked {
             step,
             request_id,

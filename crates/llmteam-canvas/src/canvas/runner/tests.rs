@@ -406,10 +406,16 @@ async fn the_audit_log_says_once_how_a_run_ended_and_nothing_of_attempts_that_ar
     let journal = Arc::new(MemoryJournal::default().audited(trails.clone()));
     let runner = runner(&clock, &journal, acting(on_the_second_attempt));
     let mut retried = chain(&["act"]);
-    retried.steps[0].config.insert("retry_count".into(), json!(1));
+    retried.steps[0]
+        .config
+        .insert("retry_count".into(), json!(1));
     let unknown = chain(&["rag"]);
     for (run, segment, said) in [
-        ("retried", retried, ["pipeline.started", "pipeline.completed"].as_slice()),
+        (
+            "retried",
+            retried,
+            ["pipeline.started", "pipeline.completed"].as_slice(),
+        ),
         ("unknown", unknown, &["pipeline.started", "pipeline.failed"]),
     ] {
         let prepared = runner.prepare(&segment).unwrap();

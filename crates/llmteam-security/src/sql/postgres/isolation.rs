@@ -11,6 +11,7 @@ use sqlx::{AssertSqlSafe, PgConnection, Row};
 
 use super::{PostgresDatabase, PostgresKeyValueStore, roles::APP, testing::TestDatabase};
 use crate::{
+    audit::Actor,
     id::TenantId,
     kv::{KeyCodec, KeyValueStore, KvError, PhysicalKey, ScopedStore, tests::check},
     principal::Principal,
@@ -70,7 +71,7 @@ async fn house() -> TestDatabase {
     for (tenant, value) in [("a", "note-of-a"), ("b", CANARY)] {
         notes(&store, tenant).set("k", json!(value)).await.unwrap();
         let config = TenantConfig::new(id(tenant), value);
-        tenants.create(&config).await.unwrap();
+        tenants.create(&config, &Actor::system()).await.unwrap();
         let sql = format!(
             "INSERT INTO parents VALUES ('{tenant}', 'p', '{value}'), ('{tenant}', 'p-{tenant}', '{value}');
              INSERT INTO children VALUES ('{tenant}', 'c', 'p-{tenant}')"
@@ -204,7 +205,7 @@ async fn filters_hold_where_row_level_security_is_off() {
     let tenants = PostgresTenantStore::open(open).await.unwrap();
     let mut renamed = TenantConfig::new(id("a"), "renamed");
     renamed.is_active = false;
-    tenants.update(&renamed, 1).await.unwrap();
+    tenants.update(&renamed, 1, &Actor::system()).await.unwrap();
     let b = tenants.get(&id("b")).await.unwrap().unwrap();
     assert_eq!((b.config.name.as_str(), b.version), (CANARY, 1));
 }

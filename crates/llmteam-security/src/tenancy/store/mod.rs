@@ -1,13 +1,15 @@
 //! Where tenants are kept.
 //!
 //! Invariant: a tenant is created once and its id never given again; a change is made only from the version that was
-//! read; what is read is a snapshot that nobody can change. Every store passes [`contract`].
+//! read; what is read is a snapshot that nobody can change. A store that was given audit trails records each change in
+//! the tenant's own trail, in the commit of the change. Every store passes [`contract`].
 
 #[cfg(test)]
 mod contract;
 mod memory;
 #[cfg(feature = "postgres")]
 mod postgres;
+mod record;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod row;
 #[cfg(feature = "sqlite")]
@@ -23,7 +25,7 @@ pub use self::postgres::PostgresTenantStore;
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::SqliteTenantStore;
 use super::{config::TenantConfig, error::TenantError, tier::TenantTier};
-use crate::{clock::Timestamp, id::TenantId};
+use crate::{audit::Actor, clock::Timestamp, id::TenantId};
 
 /// A tenant as it was when it was read.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,17 +69,23 @@ pub trait TenantStore: Send + Sync + fmt::Debug {
     async fn get(&self, id: &TenantId) -> Result<Option<Tenant>, TenantError>;
 
     /// Keeps a tenant at version 1 if its id was never used, else [`TenantError::AlreadyExists`]. Of several at once
-    /// one succeeds.
-    async fn create(&self, config: &TenantConfig) -> Result<Tenant, TenantError>;
+    /// one succeeds. `by` is who is recorded to have done it; so it is with the other changes.
+    async fn create(&self, config: &TenantConfig, by: &Actor) -> Result<Tenant, TenantError>;
 
     /// Replaces the configuration that is stored at `version`, apart from `created_at`; another version is
     /// [`TenantError::Conflict`], a deleted tenant [`TenantError::NotFound`].
-    async fn update(&self, config: &TenantConfig, version: u64) -> Result<Tenant, TenantError>;
+    async fn update(
+        &self,
+        config: &TenantConfig,
+        version: u64,
+        by: &Actor,
+    ) -> Result<Tenant, TenantError>;
 
     /// Marks the tenant as deleted and not active. A deleted one is [`TenantError::NotFound`].
-    async fn delete(&self, id: &TenantId, at: Timestamp) -> Result<Tenant, TenantError>;
+    async fn delete(&self, id: &TenantId, at: Timestamp, by: &Actor)
+    -> Result<Tenant, TenantError>;
 
-    /// Erases everything of a deleted tenant but its id. One that is not deleted is [`TenantError::NotDeleted`];
+    /// Erases everything of a deleted tenant but its id. Who purges has noted it before. One that is not deleted is [`TenantError::NotDeleted`];
     /// a purged one is left as it is.
     async fn purge(&self, id: &TenantId, at: Timestamp) -> Result<(), TenantError>;
 

@@ -4,17 +4,20 @@
 //! say so to the server and can only read.
 
 use async_trait::async_trait;
+use sqlx::PgConnection;
 
 use super::{
-    Tenant, TenantFilter, TenantStore,
+    Tenant, TenantFilter, TenantStore, record,
     row::{self, Row},
     transition,
 };
 use crate::{
+    audit::{Actor, AuditTrails},
     clock::Timestamp,
     id::TenantId,
-    sql::{PostgresDatabase, PostgresOwner, SqlError, TenantTransaction},
+    sql::{PostgresDatabase, PostgresOwner, SqlError},
     tenancy::{TenantConfig, TenantError},
+    unit::{UnitOfWork, UnitSession},
 };
 
 const TABLES: &str = "llmteam-security-tenants";
@@ -33,6 +36,7 @@ const ADMITTED: &str = "purged_at IS NULL
 #[derive(Clone, Debug)]
 pub struct PostgresTenantStore {
     database: PostgresDatabase,
+    trails: Option<AuditTrails>,
 }
 
 impl PostgresTenantStore {
@@ -44,18 +48,44 @@ impl PostgresTenantStore {
     /// The tenants of `database`, which the owner has migrated.
     pub async fn open(database: PostgresDatabase) -> Result<Self, SqlError> {
         database.require(TABLES, MIGRATIONS).await?;
-        Ok(Self { database })
+        Ok(Self {
+            database,
+            trails: None,
+        })
+    }
+
+    /// The same, with the audit trails of the same database: a change and its record are one commit.
+    pub async fn open_audited(
+        database: PostgresDatabase,
+        trails: AuditTrails,
+    ) -> Result<Self, SqlError> {
+        Ok(Self {
+            trails: Some(trails),
+            ..Self::open(database).await?
+        })
+    }
+
+    fn session(&self, id: &TenantId) -> UnitSession<'_> {
+        let session = UnitSession::postgres(id.clone(), &self.database);
+        match &self.trails {
+            Some(trails) => session.recorded_by(trails.of(id)),
+            None => session,
+        }
     }
 
     /// Replaces a tenant by what `next` makes of it, in one transaction.
     async fn change(
         &self,
         id: &TenantId,
+        by: &Actor,
         next: impl FnOnce(&Tenant) -> Result<Tenant, TenantError> + Send,
     ) -> Result<Tenant, TenantError> {
-        let mut transaction = self.database.tenant_transaction(id).await?;
-        let stored = select(&mut transaction, id).await?.flatten();
-        let changed = next(&stored.ok_or_else(|| transition::not_found(id))?)?;
+        let mut session = self.session(id);
+        let mut unit = session.begin().await?;
+        let transaction = connection(&mut unit)?;
+        let stored = select(transaction, id).await?.flatten();
+        let stored = stored.ok_or_else(|| transition::not_found(id))?;
+        let changed = next(&stored)?;
         let it = row::columns(&changed)?;
         sqlx::query(
             "UPDATE tenants SET version = $1, tier = $2, is_active = $3, deleted_at = $4, config = $5::json
@@ -67,23 +97,31 @@ impl PostgresTenantStore {
         .bind(it.deleted_at)
         .bind(it.config)
         .bind(id.as_str())
-        .execute(&mut *transaction)
+        .execute(transaction)
         .await?;
-        transaction.commit().await?;
+        if self.trails.is_some() {
+            unit.audit(record::changed(&stored, &changed, by));
+        }
+        unit.commit().await?;
         Ok(changed)
     }
 }
 
+fn connection<'a>(unit: &'a mut UnitOfWork<'_>) -> Result<&'a mut PgConnection, TenantError> {
+    let elsewhere = || TenantError::Store("the unit of work is of another database".to_owned());
+    unit.postgres().ok_or_else(elsewhere)
+}
+
 /// The tenant, locked until the transaction ends; the inner option is empty when it was purged.
 async fn select(
-    transaction: &mut TenantTransaction,
+    connection: &mut PgConnection,
     id: &TenantId,
 ) -> Result<Option<Option<Tenant>>, TenantError> {
     let row: Option<Row> = sqlx::query_as(
         "SELECT config::text, version, deleted_at FROM tenants WHERE tenant_id = $1 FOR UPDATE",
     )
     .bind(id.as_str())
-    .fetch_optional(&mut **transaction)
+    .fetch_optional(connection)
     .await?;
     row.map(|row| row::read(Some(id), row)).transpose()
 }
@@ -103,12 +141,13 @@ impl TenantStore for PostgresTenantStore {
         Ok(tenant.flatten())
     }
 
-    async fn create(&self, config: &TenantConfig) -> Result<Tenant, TenantError> {
+    async fn create(&self, config: &TenantConfig, by: &Actor) -> Result<Tenant, TenantError> {
         config.check()?;
         let tenant = transition::created(config);
         let it = row::columns(&tenant)?;
         let id = &config.tenant_id;
-        let mut transaction = self.database.tenant_transaction(id).await?;
+        let mut session = self.session(id);
+        let mut unit = session.begin().await?;
         let inserted = sqlx::query(
             "INSERT INTO tenants (tenant_id, version, tier, is_active, created_at, config)
              VALUES ($1, $2, $3, $4, $5, $6::json) ON CONFLICT (tenant_id) DO NOTHING",
@@ -119,25 +158,38 @@ impl TenantStore for PostgresTenantStore {
         .bind(it.is_active)
         .bind(it.created_at)
         .bind(it.config)
-        .execute(&mut *transaction)
+        .execute(connection(&mut unit)?)
         .await?;
-        transaction.commit().await?;
         if inserted.rows_affected() == 0 {
             return Err(TenantError::AlreadyExists {
                 tenant_id: id.clone(),
             });
         }
+        if self.trails.is_some() {
+            unit.audit(record::created(&tenant, by));
+        }
+        unit.commit().await?;
         Ok(tenant)
     }
 
-    async fn update(&self, config: &TenantConfig, version: u64) -> Result<Tenant, TenantError> {
+    async fn update(
+        &self,
+        config: &TenantConfig,
+        version: u64,
+        by: &Actor,
+    ) -> Result<Tenant, TenantError> {
         config.check()?;
         let next = |stored: &Tenant| transition::updated(stored, config, version);
-        self.change(&config.tenant_id, next).await
+        self.change(&config.tenant_id, by, next).await
     }
 
-    async fn delete(&self, id: &TenantId, at: Timestamp) -> Result<Tenant, TenantError> {
-        self.change(id, |stored| transition::deleted(stored, at))
+    async fn delete(
+        &self,
+        id: &TenantId,
+        at: Timestamp,
+        by: &Actor,
+    ) -> Result<Tenant, TenantError> {
+        self.change(id, by, |stored| transition::deleted(stored, at))
             .await
     }
 
@@ -203,7 +255,9 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::sql::postgres::testing::TestDatabase;
+    use crate::{
+        audit::PostgresAuditStore, clock::SystemClock, sql::postgres::testing::TestDatabase,
+    };
 
     #[tokio::test]
     async fn it_keeps_the_contract() {
@@ -212,5 +266,18 @@ mod tests {
         PostgresTenantStore::migrate(&owner).await.unwrap();
         let store = PostgresTenantStore::open(it.app().await.unwrap()).await;
         super::super::contract::check(Arc::new(store.unwrap())).await;
+    }
+
+    #[tokio::test]
+    async fn each_change_is_recorded_in_its_commit() {
+        let it = TestDatabase::new().await.unwrap();
+        let owner = it.owner().await.unwrap();
+        PostgresTenantStore::migrate(&owner).await.unwrap();
+        PostgresAuditStore::migrate(&owner).await.unwrap();
+        let database = it.app().await.unwrap();
+        let audit = PostgresAuditStore::open(database.clone()).await.unwrap();
+        let trails = AuditTrails::new(Arc::new(audit), Arc::new(SystemClock));
+        let store = PostgresTenantStore::open_audited(database, trails.clone()).await;
+        super::super::contract::each_change_is_recorded(&store.unwrap(), &trails).await;
     }
 }

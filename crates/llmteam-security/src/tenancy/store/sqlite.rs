@@ -1,17 +1,20 @@
 //! Tenants in the embedded database.
 
 use async_trait::async_trait;
+use sqlx::SqliteConnection;
 
 use super::{
-    Tenant, TenantFilter, TenantStore,
+    Tenant, TenantFilter, TenantStore, record,
     row::{self, Row},
     transition,
 };
 use crate::{
+    audit::{Actor, AuditTrails},
     clock::Timestamp,
     id::TenantId,
-    sql::{SqlError, SqliteDatabase, SqliteTransaction},
+    sql::{SqlError, SqliteDatabase},
     tenancy::{TenantConfig, TenantError},
+    unit::{UnitOfWork, UnitSession},
 };
 
 const MIGRATIONS: &[(&str, &str)] = &[(
@@ -28,6 +31,7 @@ const ADMITTED: &str = "purged_at IS NULL
 #[derive(Clone, Debug)]
 pub struct SqliteTenantStore {
     database: SqliteDatabase,
+    trails: Option<AuditTrails>,
 }
 
 impl SqliteTenantStore {
@@ -36,19 +40,44 @@ impl SqliteTenantStore {
         database
             .migrate("llmteam-security-tenants", MIGRATIONS)
             .await?;
-        Ok(Self { database })
+        Ok(Self {
+            database,
+            trails: None,
+        })
+    }
+
+    /// The same, with the audit trails of the same database: a change and its record are one commit.
+    pub async fn open_audited(
+        database: SqliteDatabase,
+        trails: AuditTrails,
+    ) -> Result<Self, SqlError> {
+        Ok(Self {
+            trails: Some(trails),
+            ..Self::open(database).await?
+        })
+    }
+
+    async fn session(&self, id: &TenantId) -> UnitSession<'_> {
+        let session = UnitSession::sqlite(id.clone(), self.database.writer().await);
+        match &self.trails {
+            Some(trails) => session.recorded_by(trails.of(id)),
+            None => session,
+        }
     }
 
     /// Replaces a tenant by what `next` makes of it, in one transaction.
     async fn change(
         &self,
         id: &TenantId,
+        by: &Actor,
         next: impl FnOnce(&Tenant) -> Result<Tenant, TenantError> + Send,
     ) -> Result<Tenant, TenantError> {
-        let mut writer = self.database.writer().await;
-        let mut transaction = writer.begin().await?;
-        let stored = select(&mut transaction, id).await?.flatten();
-        let changed = next(&stored.ok_or_else(|| transition::not_found(id))?)?;
+        let mut session = self.session(id).await;
+        let mut unit = session.begin().await?;
+        let transaction = connection(&mut unit)?;
+        let stored = select(transaction, id).await?.flatten();
+        let stored = stored.ok_or_else(|| transition::not_found(id))?;
+        let changed = next(&stored)?;
         let it = row::columns(&changed)?;
         sqlx::query(
             "UPDATE tenants SET version = ?, tier = ?, is_active = ?, deleted_at = ?, config = ? WHERE tenant_id = ?",
@@ -59,22 +88,30 @@ impl SqliteTenantStore {
         .bind(it.deleted_at)
         .bind(it.config)
         .bind(id.as_str())
-        .execute(&mut *transaction)
+        .execute(transaction)
         .await?;
-        transaction.commit().await?;
+        if self.trails.is_some() {
+            unit.audit(record::changed(&stored, &changed, by));
+        }
+        unit.commit().await?;
         Ok(changed)
     }
 }
 
+fn connection<'a>(unit: &'a mut UnitOfWork<'_>) -> Result<&'a mut SqliteConnection, TenantError> {
+    let elsewhere = || TenantError::Store("the unit of work is of another database".to_owned());
+    unit.sqlite().ok_or_else(elsewhere)
+}
+
 /// The tenant; the inner option is empty when it was purged.
 async fn select(
-    transaction: &mut SqliteTransaction<'_>,
+    connection: &mut SqliteConnection,
     id: &TenantId,
 ) -> Result<Option<Option<Tenant>>, TenantError> {
     let row: Option<Row> =
         sqlx::query_as("SELECT config, version, deleted_at FROM tenants WHERE tenant_id = ?")
             .bind(id.as_str())
-            .fetch_optional(&mut **transaction)
+            .fetch_optional(connection)
             .await?;
     row.map(|row| row::read(Some(id), row)).transpose()
 }
@@ -92,12 +129,12 @@ impl TenantStore for SqliteTenantStore {
         Ok(tenant.flatten())
     }
 
-    async fn create(&self, config: &TenantConfig) -> Result<Tenant, TenantError> {
+    async fn create(&self, config: &TenantConfig, by: &Actor) -> Result<Tenant, TenantError> {
         config.check()?;
         let tenant = transition::created(config);
         let it = row::columns(&tenant)?;
-        let mut writer = self.database.writer().await;
-        let mut transaction = writer.begin().await?;
+        let mut session = self.session(&config.tenant_id).await;
+        let mut unit = session.begin().await?;
         let inserted = sqlx::query(
             "INSERT INTO tenants (tenant_id, version, tier, is_active, created_at, config)
              VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (tenant_id) DO NOTHING",
@@ -108,25 +145,38 @@ impl TenantStore for SqliteTenantStore {
         .bind(it.is_active)
         .bind(it.created_at)
         .bind(it.config)
-        .execute(&mut *transaction)
+        .execute(connection(&mut unit)?)
         .await?;
-        transaction.commit().await?;
         if inserted.rows_affected() == 0 {
             return Err(TenantError::AlreadyExists {
                 tenant_id: config.tenant_id.clone(),
             });
         }
+        if self.trails.is_some() {
+            unit.audit(record::created(&tenant, by));
+        }
+        unit.commit().await?;
         Ok(tenant)
     }
 
-    async fn update(&self, config: &TenantConfig, version: u64) -> Result<Tenant, TenantError> {
+    async fn update(
+        &self,
+        config: &TenantConfig,
+        version: u64,
+        by: &Actor,
+    ) -> Result<Tenant, TenantError> {
         config.check()?;
         let next = |stored: &Tenant| transition::updated(stored, config, version);
-        self.change(&config.tenant_id, next).await
+        self.change(&config.tenant_id, by, next).await
     }
 
-    async fn delete(&self, id: &TenantId, at: Timestamp) -> Result<Tenant, TenantError> {
-        self.change(id, |stored| transition::deleted(stored, at))
+    async fn delete(
+        &self,
+        id: &TenantId,
+        at: Timestamp,
+        by: &Actor,
+    ) -> Result<Tenant, TenantError> {
+        self.change(id, by, |stored| transition::deleted(stored, at))
             .await
     }
 
@@ -191,6 +241,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::{audit::SqliteAuditStore, clock::SystemClock};
 
     #[tokio::test]
     async fn it_keeps_the_contract() {
@@ -200,5 +251,38 @@ mod tests {
             .unwrap();
         let store = SqliteTenantStore::open(database).await.unwrap();
         super::super::contract::check(Arc::new(store)).await;
+    }
+
+    #[tokio::test]
+    async fn each_change_is_recorded_in_its_commit() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = SqliteDatabase::open(folder.path().join("t.db"))
+            .await
+            .unwrap();
+        let audit = SqliteAuditStore::open(database.clone()).await.unwrap();
+        let trails = AuditTrails::new(Arc::new(audit), Arc::new(SystemClock));
+        let store = SqliteTenantStore::open_audited(database, trails.clone()).await;
+        super::super::contract::each_change_is_recorded(&store.unwrap(), &trails).await;
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_recorded_is_not_done() {
+        // covers: TEN-31
+        let folder = tempfile::tempdir().unwrap();
+        let open = async |name: &str| {
+            SqliteDatabase::open(folder.path().join(name))
+                .await
+                .unwrap()
+        };
+        let (database, other) = (open("t.db").await, open("other.db").await);
+        // The tables of the audit trails are in another database than the tenants.
+        let audit = SqliteAuditStore::open(other).await.unwrap();
+        let trails = AuditTrails::new(Arc::new(audit), Arc::new(SystemClock));
+        let store = SqliteTenantStore::open_audited(database, trails)
+            .await
+            .unwrap();
+        let config = TenantConfig::new("a".parse().unwrap(), "A");
+        assert!(store.create(&config, &Actor::system()).await.is_err());
+        assert_eq!(store.get(&config.tenant_id).await.unwrap(), None);
     }
 }

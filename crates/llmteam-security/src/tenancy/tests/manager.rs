@@ -14,6 +14,7 @@ use tokio::sync::Semaphore;
 
 use super::{House, house, id};
 use crate::{
+    audit::Actor,
     clock::Timestamp,
     id::TenantId,
     kv::{KeyValueStore, MemoryKeyValueStore},
@@ -277,16 +278,26 @@ impl TenantStore for Slow {
         tenant
     }
 
-    async fn create(&self, config: &TenantConfig) -> Result<Tenant, TenantError> {
-        self.inner.create(config).await
+    async fn create(&self, config: &TenantConfig, by: &Actor) -> Result<Tenant, TenantError> {
+        self.inner.create(config, by).await
     }
 
-    async fn update(&self, config: &TenantConfig, version: u64) -> Result<Tenant, TenantError> {
-        self.inner.update(config, version).await
+    async fn update(
+        &self,
+        config: &TenantConfig,
+        version: u64,
+        by: &Actor,
+    ) -> Result<Tenant, TenantError> {
+        self.inner.update(config, version, by).await
     }
 
-    async fn delete(&self, id: &TenantId, at: Timestamp) -> Result<Tenant, TenantError> {
-        self.inner.delete(id, at).await
+    async fn delete(
+        &self,
+        id: &TenantId,
+        at: Timestamp,
+        by: &Actor,
+    ) -> Result<Tenant, TenantError> {
+        self.inner.delete(id, at, by).await
     }
 
     async fn purge(&self, id: &TenantId, at: Timestamp) -> Result<(), TenantError> {
