@@ -41,31 +41,25 @@ pub(crate) fn measure(report: &mut Report) {
             continue;
         }
         let ours = rate(&runtime, RECORDS, || {
-            let mut tasks = JoinSet::new();
-            for writer in 0..writers {
+            let appends = (0..writers).map(|writer| {
                 let own = trails[..tenants].iter().skip(writer).step_by(writers);
-                let own: Vec<AuditTrail> = own.cloned().collect();
-                tasks.spawn(append(own, RECORDS / writers));
-            }
-            async move { drop(tasks.join_all().await) }
+                append(own.cloned().collect(), RECORDS / writers)
+            });
+            let appends: Vec<_> = appends.collect();
+            async move { drop(appends.into_iter().collect::<JoinSet<_>>().join_all().await) }
         });
         let url = database.url(None).expect("the database has an address");
         let round = std::cell::Cell::new(0_i64);
         let floor = rate(&runtime, RECORDS, || {
-            let mut tasks = JoinSet::new();
             round.set(round.get() + 1);
-            for writer in 0..writers {
+            let first = round.get() * 1_000_000;
+            let inserts = (0..writers).map(|writer| {
                 let tenant = format!("floor-{name}-{writer}").replace('/', "-");
-                let first = round.get() * 1_000_000;
-                tasks.spawn(insert(
-                    url.clone(),
-                    tenant,
-                    first,
-                    RECORDS / writers,
-                    Arc::clone(&sample),
-                ));
-            }
-            async move { drop(tasks.join_all().await) }
+                let sample = Arc::clone(&sample);
+                insert(url.clone(), tenant, first, RECORDS / writers, sample)
+            });
+            let inserts: Vec<_> = inserts.collect();
+            async move { drop(inserts.into_iter().collect::<JoinSet<_>>().join_all().await) }
         });
         let floor = ("the same rows, 100 in each commit", floor);
         report.add(name, "records/s", ours, floor, 0.7);

@@ -45,7 +45,8 @@ pub(crate) struct Test {
 impl Test {
     pub(crate) fn run(&self) -> Result<()> {
         if self.coverage {
-            return tools::coverage(self.threads);
+            let env = services::answering(&self.without);
+            return tools::coverage(self.module.as_deref(), self.threads, env);
         }
         let tally = self.tally(&compile(self.fast)?)?;
         println!("{tally}");

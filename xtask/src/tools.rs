@@ -2,7 +2,10 @@
 
 use std::{env, ffi::OsString, fs, num::NonZeroUsize, path::PathBuf};
 
-use crate::process::{Failure, Result, at, cargo, program, run, succeeds, workspace};
+use crate::{
+    process::{Failure, Result, at, cargo, program, run, succeeds, workspace},
+    services::Variable,
+};
 
 /// A cargo subcommand, in a version known to work here.
 pub(crate) struct Tool {
@@ -50,12 +53,17 @@ impl Tool {
     }
 }
 
-/// `--coverage`: line coverage of the whole workspace, as lcov and as a summary.
-pub(crate) fn coverage(threads: NonZeroUsize) -> Result<()> {
+/// `--coverage`: line coverage of the libraries by the tests that stand beside their code, or those of one module, as
+/// lcov and as a summary. What runs in other processes is not counted.
+pub(crate) fn coverage(
+    module: Option<&str>,
+    threads: NonZeroUsize,
+    env: Vec<Variable>,
+) -> Result<()> {
     let target = workspace()?.target_directory;
     let mut tarpaulin = program(TARPAULIN.path()?);
     tarpaulin.args(
-        "tarpaulin --workspace --engine llvm --skip-clean --out Lcov --out Stdout".split(' '),
+        "tarpaulin --workspace --lib --engine llvm --skip-clean --out Lcov --out Stdout".split(' '),
     );
     tarpaulin.args([
         "--target-dir",
@@ -63,7 +71,8 @@ pub(crate) fn coverage(threads: NonZeroUsize) -> Result<()> {
         "--output-dir",
         target.as_str(),
     ]);
-    run(tarpaulin.args(["--", &format!("--test-threads={threads}")]))
+    tarpaulin.args(["--", &format!("--test-threads={threads}")]);
+    run(tarpaulin.args(module).envs(env))
 }
 
 fn cache() -> Result<PathBuf> {
