@@ -1,7 +1,7 @@
 //! `cargo xtask ids`: every rule that `docs/spec` states is settled by a test.
 //!
 //! A page states a rule where a line or the first cell of a table row starts with its id, or where the id stands
-//! in bold. A test settles rules by a comment, `// covers: X-12, H-04`, or a conformance case by its `rules`.
+//! in bold; one without a dash, such as CT01, only in bold. A test settles rules by a comment, `// covers: X-12, H-04`, or a conformance case by its `rules`.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -97,7 +97,7 @@ fn faults(stated: &Places, covered: &Places) -> Vec<String> {
 }
 
 fn family(id: &str) -> &str {
-    id.split('-').next().unwrap_or_default()
+    id.trim_end_matches(|it: char| it.is_ascii_digit())
 }
 
 fn joined(places: &BTreeSet<String>) -> String {
@@ -111,7 +111,7 @@ fn joined(places: &BTreeSet<String>) -> String {
 fn stated_in(page: &str) -> Vec<String> {
     let mut ids = Vec::new();
     for line in page.lines() {
-        ids.extend(leading_id(
+        ids.extend(leading_dashed(
             line.trim_start_matches([' ', '#', '-', '*', '|', '>', '`']),
         ));
         ids.extend(
@@ -143,15 +143,26 @@ fn rules_of(cases: &Value) -> Vec<String> {
         .collect()
 }
 
-/// One to three capitals, a dash, two or three digits: `X-12`, `HA-03`.
+/// One to three capitals, a dash, two or three digits: `X-12`, `HA-03`. What a line begins with is taken for an id only
+/// with the dash.
+fn leading_dashed(text: &str) -> Option<String> {
+    leading_id(text).filter(|id| id.contains('-'))
+}
+
+/// As [`leading_dashed`], and one or two digits right behind the capitals: `CT01`, `C1`.
 fn leading_id(text: &str) -> Option<String> {
-    let (family, rest) = text.split_once('-')?;
+    let capitals = text.bytes().take_while(u8::is_ascii_uppercase).count();
+    let (family, rest) = text.split_at(capitals);
+    let (dash, wanted) = match rest.strip_prefix('-') {
+        Some(_) => ("-", 2..=3),
+        None => ("", 1..=2),
+    };
+    let rest = &rest[dash.len()..];
     let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
     let ended = !rest[digits..]
         .starts_with(|next: char| next.is_alphanumeric() || next == '-' || next == '_');
-    let fits =
-        (1..=3).contains(&family.len()) && family.bytes().all(|letter| letter.is_ascii_uppercase());
-    (fits && (2..=3).contains(&digits) && ended).then(|| format!("{family}-{}", &rest[..digits]))
+    let fits = (1..=3).contains(&capitals) && wanted.contains(&digits) && ended;
+    fits.then(|| format!("{family}{dash}{}", &rest[..digits]))
 }
 
 #[cfg(test)]
@@ -161,15 +172,16 @@ mod tests {
     #[test]
     fn a_page_states_ids_at_the_start_of_lines_and_in_bold() {
         let page = "- X-12 A join waits (see X-13).\n| HA-03 | sends a key | X-14 |\n### H-04 Answers\n\
-                    The rule **X-90** numbers events; **X-91 is not stated here**.\nUTF-8 and X-9 and SHA-256\n";
-        assert_eq!(stated_in(page), ["X-12", "HA-03", "H-04", "X-90"]);
+                    The rule **X-90** numbers events; **X-91 is not stated here**.\nUTF-8 and X-9 and SHA-256\n\
+                    - **CT01** A child; **N1, a net**.\nA4 paper\n| N1 | a net |\n";
+        assert_eq!(stated_in(page), ["X-12", "HA-03", "H-04", "X-90", "CT01"]);
     }
 
     #[test]
     fn a_test_names_what_it_covers() {
         let source =
-            format!("    {COVERS} X-12, H-04\nfn a() {{}} {COVERS} X-99\n{COVERS} HA-03\n");
-        assert_eq!(covered_in(&source), ["X-12", "H-04", "X-99", "HA-03"]);
+            format!("    {COVERS} X-12, H-04\nfn a() {{}} {COVERS} X-99\n{COVERS} HA-03, C1\n");
+        assert_eq!(covered_in(&source), ["X-12", "H-04", "X-99", "HA-03", "C1"]);
         let cases = serde_json::json!({"cases": [{"rules": ["X-08", "X-12"]}, {"case": "none"}, {"rules": ["T-02"]}]});
         assert_eq!(rules_of(&cases), ["X-08", "X-12", "T-02"]);
     }
