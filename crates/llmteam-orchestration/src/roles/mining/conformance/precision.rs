@@ -13,7 +13,7 @@ use std::{
 use super::{
     ConformanceError, SearchBound,
     labels::{LabelIndex, Labels},
-    replay::{Played, Replayer},
+    replay::{Played, Replay, Replayer},
     space::{StateIndex, StateSpace},
 };
 use crate::roles::mining::{ActivityIndex, PetriNet, Variants};
@@ -32,15 +32,15 @@ pub fn precision_token_based_replay(
     let replayer = Replayer::new(net, &labels, bound);
     let mut allowed = Allowed::new(net, &labels, bound);
     let mut edges = Edges::default();
-    let mut open = vec![(Prefixes::ROOT, replayer.start())];
+    let mut open = vec![(Prefixes::ROOT, net.initial_marking().clone())];
     let prefixes = Prefixes::new(log);
-    while let Some((prefix, replay)) = open.pop() {
-        let state = allowed.space.number(&replay.marking)?;
+    while let Some((prefix, marking)) = open.pop() {
+        let state = allowed.space.number(&marking)?;
         edges.add(&prefixes, prefix, &*allowed.after_state(state)?, &labels);
         for (activity, longer) in prefixes.followers(prefix) {
-            let mut replay = replay.clone();
+            let mut replay = Replay::at(marking.clone());
             if replayer.event(&mut replay, *activity)? != Played::Forced {
-                open.push((*longer, replay));
+                open.push((*longer, replay.marking));
             }
         }
     }

@@ -9,7 +9,8 @@
 
 use super::{ConformanceError, SearchBound, labels::Labels, silent};
 use crate::roles::mining::{
-    ActivityIndex, Marking, PetriNet, Variant, Variants, petri::TransitionIndex,
+    ActivityIndex, Marking, PetriNet, Variant, Variants,
+    petri::{Arc, Transition, TransitionIndex},
 };
 
 /// How one variant went on the net.
@@ -130,6 +131,11 @@ fn fitness(missing: u64, consumed: u64, remaining: u64, produced: u64) -> f64 {
     0.5 * (1.0 - missing) + 0.5 * (1.0 - remaining)
 }
 
+/// The tokens that arcs move.
+fn weight(arcs: &[Arc]) -> u64 {
+    arcs.iter().map(|arc| u64::from(arc.weight)).sum()
+}
+
 /// Plays events on a net.
 pub(super) struct Replayer<'a> {
     net: &'a PetriNet,
@@ -137,12 +143,22 @@ pub(super) struct Replayer<'a> {
     bound: SearchBound,
 }
 
-/// Where a replay stands.
-#[derive(Clone)]
+/// Where a replay stands, and what it did to come there.
 pub(super) struct Replay {
     pub(super) marking: Marking,
     missing: u64,
     fired: Vec<TransitionIndex>,
+}
+
+impl Replay {
+    /// A replay that begins at a marking.
+    pub(super) fn at(marking: Marking) -> Self {
+        Self {
+            marking,
+            missing: 0,
+            fired: Vec::new(),
+        }
+    }
 }
 
 /// What an event did.
@@ -159,15 +175,6 @@ pub(super) enum Played {
 impl<'a> Replayer<'a> {
     pub(super) fn new(net: &'a PetriNet, labels: &'a Labels, bound: SearchBound) -> Self {
         Self { net, labels, bound }
-    }
-
-    /// A replay before its first event.
-    pub(super) fn start(&self) -> Replay {
-        Replay {
-            marking: self.net.initial_marking().clone(),
-            missing: 0,
-            fired: Vec::new(),
-        }
     }
 
     pub(super) fn event(
@@ -206,7 +213,7 @@ impl<'a> Replayer<'a> {
         &self,
         variant: &Variant,
     ) -> Result<(TraceReplay, Vec<TransitionIndex>), ConformanceError> {
-        let mut replay = self.start();
+        let mut replay = Replay::at(self.net.initial_marking().clone());
         let (mut forced, mut unknown) = (Vec::new(), Vec::new());
         for (event, activity) in variant.activities.iter().enumerate() {
             match self.event(&mut replay, *activity)? {
@@ -228,18 +235,16 @@ impl<'a> Replayer<'a> {
         )?;
         self.fire_all(&mut replay, path);
         let (short, remaining) = replay.marking.against(wanted);
-        let moved = |ends: fn(&crate::roles::mining::petri::Transition) -> u64| -> u64 {
+        let moved = |tokens: fn(&Transition) -> u64| -> u64 {
             let fired = replay.fired.iter();
-            fired.map(|it| ends(self.net.transition(*it))).sum()
+            fired.map(|it| tokens(self.net.transition(*it))).sum()
         };
         let trace = TraceReplay {
             cases: variant.cases,
             missing: replay.missing + short,
-            consumed: moved(|it| it.inputs.iter().map(|arc| u64::from(arc.weight)).sum())
-                + wanted.total(),
+            consumed: moved(|it| weight(&it.inputs)) + wanted.total(),
             remaining,
-            produced: moved(|it| it.outputs.iter().map(|arc| u64::from(arc.weight)).sum())
-                + self.net.initial_marking().total(),
+            produced: moved(|it| weight(&it.outputs)) + self.net.initial_marking().total(),
             forced,
             unknown,
         };

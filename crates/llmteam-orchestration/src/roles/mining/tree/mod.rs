@@ -165,7 +165,7 @@ impl ProcessTree {
     }
 
     /// The same without operators of one operand, and with the operands of a sequence, choice or parallel node in place of a
-    /// like node among its operands. Of several `τ` in a choice the first stays.
+    /// like node among its operands. Of several `τ` in a choice the first stays, of those in a sequence or parallel node none.
     pub fn flattened(&self) -> Self {
         let Some((operator, operands)) = self.operands() else {
             return self.clone();
@@ -182,14 +182,19 @@ impl ProcessTree {
                 _ => flat.push(operand),
             }
         }
-        if operator == Operator::Xor {
-            let mut silent = false;
-            flat.retain(|it| !it.is_silent() || !std::mem::replace(&mut silent, true));
+        match operator {
+            Operator::Sequence | Operator::Parallel => flat.retain(|it| !it.is_silent()),
+            Operator::Xor => {
+                let mut silent = false;
+                flat.retain(|it| !it.is_silent() || !std::mem::replace(&mut silent, true));
+            }
+            Operator::Loop => {}
         }
-        match flat.pop() {
-            Some(only) if flat.is_empty() => only,
-            last => {
-                flat.extend(last);
+        match (flat.pop(), flat.is_empty()) {
+            (None, _) => Self::silent(),
+            (Some(only), true) => only,
+            (Some(last), false) => {
+                flat.push(last);
                 Self::joined(operator, flat)
             }
         }
@@ -253,6 +258,8 @@ mod tests {
         assert_eq!(canonical("->(a, ->(b, ->(c)), X(d))"), "->(a,b,c,d)");
         assert_eq!(canonical("X(τ, X(τ,a), X(τ))"), "X(τ,a)");
         assert_eq!(canonical("X(X(τ), X(τ,τ))"), "τ");
+        assert_eq!(canonical("->(a, τ, +(τ,b), +(τ,τ))"), "->(a,b)");
+        assert_eq!(canonical("->(τ,τ)"), "τ");
         assert_eq!(canonical("*(*(a,τ), τ)"), "*(*(a,τ), τ)");
         assert_eq!(canonical("+(b, +(c, X(a)))"), "+(a,b,c)");
     }

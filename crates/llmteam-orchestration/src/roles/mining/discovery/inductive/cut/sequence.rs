@@ -18,8 +18,9 @@ pub(super) fn groups(graph: &Graph) -> Groups {
             }
         }
     }
-    let ordered = ordered(sets.sets(), &reached);
-    joined(graph, &ordered)
+    let mut groups = ordered(sets.sets(), &reached);
+    join_optional(graph, &mut groups);
+    groups
 }
 
 /// The groups in the order in which they are passed: before each stand those that reach it.
@@ -32,87 +33,79 @@ fn ordered(mut groups: Groups, reached: &Square) -> Groups {
     groups
 }
 
-/// Joins each group that can be passed by with the groups around it that are entered or left only through it.
-fn joined(graph: &Graph, groups: &[Vec<usize>]) -> Groups {
-    let passage = Passage::new(graph, groups);
-    let mut sets = Union::new(groups.len());
-    for place in 0..groups.len() {
-        if !passage.can_be_passed_by(place) {
+/// Joins each group that can be passed by with the groups before it that lead no further and the groups behind it that are
+/// entered no earlier.
+fn join_optional(graph: &Graph, groups: &mut Groups) {
+    let steps = steps(graph, groups);
+    // How early a group can be entered, and how far one can get from it, while nothing is joined yet.
+    let entered = |group: usize| {
+        steps
+            .iter()
+            .filter(move |it| it.1 == group)
+            .map(|it| it.0)
+            .min()
+    };
+    let left = |group: usize| {
+        steps
+            .iter()
+            .filter(move |it| it.0 == group)
+            .map(|it| it.1)
+            .max()
+    };
+    let numbers = 1..=groups.len();
+    let earliest: Vec<_> = numbers.clone().map(entered).collect();
+    let latest: Vec<_> = numbers.clone().map(left).collect();
+    // Where each group stands now; those that were joined to it stand there too.
+    let mut place: Vec<usize> = (0..=groups.len() + 1).collect();
+    for own in numbers {
+        let leap = |(from, to): &(usize, usize)| place[*from] < own && own < place[*to];
+        if !steps.iter().any(leap) {
             continue;
         }
-        let before = (0..place).rev();
-        for other in before.take_while(|it| passage.latest_exit[*it] <= place) {
-            sets.join(place, other);
-        }
-        let after = place + 1..groups.len();
-        for other in after.take_while(|it| passage.earliest_entry[*it] > place) {
-            sets.join(place, other);
+        let before = (1..own)
+            .rev()
+            .take_while(|it| latest[it - 1].is_none_or(|to| to <= own));
+        let after = (own + 1..=groups.len())
+            .take_while(|it| earliest[it - 1].is_none_or(|from| from >= own));
+        let joined: Vec<usize> = before.chain(after).collect();
+        for other in place.iter_mut().filter(|it| joined.contains(it)) {
+            *other = own;
         }
     }
-    let merge = |places: Vec<usize>| places.iter().flat_map(|it| groups[*it].clone()).collect();
-    sets.sets().into_iter().map(merge).collect()
+    let mut merged = vec![Vec::new(); groups.len()];
+    for (group, place) in groups.drain(..).zip(&place[1..]) {
+        merged[place - 1].extend(group);
+    }
+    merged.retain(|it| !it.is_empty());
+    *groups = merged;
 }
 
-/// How the groups of a sequence are entered and left. Groups are counted from 1, so that 0 is before the first, and what
-/// follows the last is the number of groups + 1.
-struct Passage {
-    /// From which group on a group can be entered.
-    earliest_entry: Vec<usize>,
-    /// Up to which group one can get from a group; one less than counted, so that `≤ place` means "no later than `place`".
-    latest_exit: Vec<usize>,
-    /// The edges between groups that are not neighbours, start and end of cases included, as counted.
-    leaps: Vec<(usize, usize)>,
-}
-
-impl Passage {
-    fn new(graph: &Graph, groups: &[Vec<usize>]) -> Self {
-        let beyond = groups.len() + 1;
-        let mut place = vec![0; graph.nodes()];
-        for (group, number) in groups.iter().zip(1..) {
-            for node in group {
-                place[*node] = number;
-            }
+/// From which group to which one can go, counted from 1: 0 is the start of a case, and the number after the last group its
+/// end.
+fn steps(graph: &Graph, groups: &Groups) -> Vec<(usize, usize)> {
+    let mut number = vec![0; graph.nodes()];
+    for (group, own) in groups.iter().zip(1..) {
+        for node in group {
+            number[*node] = own;
         }
-        let nodes = 0..graph.nodes();
-        let begun = nodes.clone().filter(|node| graph.starts[*node]);
-        let begun = begun.map(|node| (0, place[node]));
-        let ended = nodes.filter(|node| graph.ends[*node]);
-        let ended = ended.map(|node| (place[node], beyond));
-        let within = graph.edges().map(|(from, to)| (place[from], place[to]));
-        let steps: Vec<(usize, usize)> = begun.chain(ended).chain(within).collect();
-        let mut passage = Self {
-            earliest_entry: vec![beyond; groups.len()],
-            latest_exit: vec![0; groups.len()],
-            leaps: Vec::new(),
-        };
-        for (from, to) in steps {
-            if let Some(entry) = to
-                .checked_sub(1)
-                .and_then(|it| passage.earliest_entry.get_mut(it))
-            {
-                *entry = (*entry).min(from);
-            }
-            if let Some(exit) = from
-                .checked_sub(1)
-                .and_then(|it| passage.latest_exit.get_mut(it))
-            {
-                *exit = (*exit).max(to - 1);
-            }
-            if from + 1 < to {
-                passage.leaps.push((from, to));
-            }
-        }
-        passage
     }
-
-    fn can_be_passed_by(&self, place: usize) -> bool {
-        let own = place + 1;
-        self.leaps.iter().any(|(from, to)| *from < own && own < *to)
-    }
+    let marked = |some: &[bool]| -> Vec<usize> {
+        let nodes = number.iter().zip(some).filter(|(_, it)| **it);
+        nodes.map(|(number, _)| *number).collect()
+    };
+    let begun = marked(&graph.starts).into_iter().map(|to| (0, to));
+    let ended = marked(&graph.ends)
+        .into_iter()
+        .map(|from| (from, groups.len() + 1));
+    let within = graph.edges().map(|(from, to)| (number[from], number[to]));
+    let mut steps: Vec<_> = begun.chain(ended).chain(within).collect();
+    steps.sort_unstable();
+    steps.dedup();
+    steps
 }
 
 /// Cuts each trace into one piece per group, in order. A piece ends where that costs least: an event of the group within it is
-/// worth one, an event of a later group costs one, and of several such places the last is taken. Events of other groups are
+/// worth one, an event of a later group costs one, and of several such places the first is taken. Events of other groups are
 /// dropped.
 pub(super) fn split(traces: &Traces, groups: &[Group]) -> Vec<Traces> {
     let mut parts = vec![Traces::default(); groups.len()];
@@ -142,7 +135,7 @@ fn end_of_piece(
         } else if !passed(activity) {
             cost += 1;
         }
-        if cost <= least {
+        if cost < least {
             (least, end) = (cost, place + 1);
         }
     }
