@@ -9,16 +9,19 @@ use llmteam_security::{AgentId, Clock};
 
 use super::{
     super::{
+        live::LiveRuns,
         mining::ProcessMiningEngine,
         strategy::{OrchestrationStrategy, RuleBasedStrategy},
     },
     config::PipelineConfig,
     error::OrchestrationError,
     history::Histories,
-    live::LiveRuns,
     orchestrator::PipelineOrchestrator,
 };
-use crate::execution::{ExecutorConfig, PipelineExecutor};
+use crate::{
+    execution::{ExecutorConfig, PipelineExecutor},
+    licensing::LicenseManager,
+};
 
 /// A pipeline in the making. What is not set has its default.
 pub struct PipelineBuilder {
@@ -28,6 +31,7 @@ pub struct PipelineBuilder {
     config: PipelineConfig,
     executor: Option<Arc<PipelineExecutor>>,
     mining: Mining,
+    license: Option<LicenseManager>,
 }
 
 enum Mining {
@@ -45,6 +49,7 @@ impl PipelineBuilder {
             config: PipelineConfig::default(),
             executor: None,
             mining: Mining::Own,
+            license: None,
         }
     }
 
@@ -67,6 +72,13 @@ impl PipelineBuilder {
     #[must_use]
     pub fn executor(mut self, executor: Arc<PipelineExecutor>) -> Self {
         self.executor = Some(executor);
+        self
+    }
+
+    /// Holds it to what is licensed: the number of its agents, and in an executor of its own how many work at once.
+    #[must_use]
+    pub fn license(mut self, license: LicenseManager) -> Self {
+        self.license = Some(license);
         self
     }
 
@@ -98,7 +110,11 @@ impl PipelineBuilder {
                     max_retries: 0,
                     ..ExecutorConfig::default()
                 };
-                Arc::new(PipelineExecutor::new(own, Arc::clone(&self.clock))?)
+                let own = PipelineExecutor::new(own, Arc::clone(&self.clock))?;
+                Arc::new(match &self.license {
+                    Some(license) => own.with_license(license.clone()),
+                    None => own,
+                })
             }
         };
         let mining = match self.mining {
@@ -116,6 +132,7 @@ impl PipelineBuilder {
             histories: Histories::new(config.history_entries, config.kept_histories),
             config,
             mining,
+            license: self.license,
         })
     }
 }

@@ -112,6 +112,19 @@ pub enum OrchestrationError {
 }
 
 impl OrchestrationError {
+    /// The error code that callers act on.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::RunActive { .. } => "ORCHESTRATION_ACTIVE",
+            Self::Strategy { .. } => "NO_DECISION",
+            Self::AgentFailed { .. } => "AGENT_FAILED",
+            Self::RetriesExhausted { .. } => "RETRIES_EXHAUSTED",
+            Self::TooManySteps { .. } => "TOO_MANY_STEPS",
+            Self::DeadlineExceeded { .. } => "ORCHESTRATION_TIMEOUT",
+            Self::InvalidConfig { .. } | Self::InvalidExecutorConfig(_) => "ORCHESTRATION_INVALID",
+        }
+    }
+
     /// What the run had reached; `None` when it did not begin.
     pub fn partial(&self) -> Option<&PartialRun> {
         match self {

@@ -34,6 +34,8 @@ pub(super) struct Recorder<'a> {
     clock: &'a dyn Clock,
     case: String,
     next: AtomicU64,
+    /// How many pieces of work have begun.
+    instances: AtomicU64,
     refused: Mutex<Vec<String>>,
     outcome: Outcome,
 }
@@ -49,6 +51,7 @@ impl<'a> Recorder<'a> {
             clock,
             case: run.to_string(),
             next: AtomicU64::new(1),
+            instances: AtomicU64::new(0),
             refused: Mutex::default(),
             outcome: Outcome::Cancelled,
         }
@@ -161,11 +164,10 @@ struct Work<'a> {
 impl<'a> Work<'a> {
     fn begin(of: &'a Recorded<'a>) -> Self {
         let recorder = of.recorder;
-        // The number of the start event names the instance.
-        let instance = recorder.next.load(Ordering::Relaxed).to_string();
+        let instance = recorder.instances.fetch_add(1, Ordering::Relaxed) + 1;
         let work = Self {
             of,
-            instance,
+            instance: instance.to_string(),
             began: recorder.clock.monotonic(),
             outcome: Outcome::Failed,
         };

@@ -12,13 +12,17 @@ mod error;
 mod events;
 mod figures;
 mod history;
-mod live;
 mod orchestrator;
 mod outcome;
 mod run;
 
 #[cfg(test)]
 mod tests;
+
+/// The page of strategies and pipelines, whose example is compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../../../docs/orchestration/roles.md")]
+mod page {}
 
 pub use self::{
     builder::PipelineBuilder,

@@ -16,19 +16,22 @@ use llmteam_security::{
 use super::{
     super::{
         agent::{Agent, Fields},
-        mining::{MiningError, ProcessMetrics, ProcessMiningEngine},
+        live::LiveRuns,
+        mining::{MiningError, ProcessMetrics, ProcessMiningEngine, ProcessModel},
         run::RunPath,
-        strategy::{HistoryEntry, OrchestrationStrategy},
+        strategy::{HistoryEntry, OrchestrationStrategy, Step},
     },
     builder::PipelineBuilder,
     config::PipelineConfig,
     error::OrchestrationError,
     history::Histories,
-    live::LiveRuns,
     outcome::OrchestrationOutcome,
     run::{Fault, Run},
 };
-use crate::execution::PipelineExecutor;
+use crate::{
+    execution::PipelineExecutor,
+    licensing::{LicenseManager, Limit, LimitExceededError},
+};
 
 /// Lets registered agents work as a strategy decides. Share it by `Arc`.
 pub struct PipelineOrchestrator {
@@ -41,6 +44,7 @@ pub struct PipelineOrchestrator {
     pub(super) live: LiveRuns,
     pub(super) histories: Histories,
     pub(super) mining: Option<Arc<ProcessMiningEngine>>,
+    pub(super) license: Option<LicenseManager>,
 }
 
 /// An agent under its name.
@@ -81,12 +85,25 @@ impl PipelineOrchestrator {
     }
 
     /// Registers `agent` as the last, or in place of the one that has this name.
-    pub fn register_agent(&self, name: AgentId, agent: Arc<dyn Agent>) {
+    ///
+    /// # Errors
+    ///
+    /// [`LimitExceededError`] where that is more agents than are licensed; none without a licence to keep.
+    pub fn register_agent(
+        &self,
+        name: AgentId,
+        agent: Arc<dyn Agent>,
+    ) -> Result<(), LimitExceededError> {
         let mut agents = self.agents.write().unwrap_or_else(PoisonError::into_inner);
-        match agents.iter_mut().find(|it| it.name == name) {
-            Some(registered) => registered.agent = agent,
-            None => agents.push(Registered { name, agent }),
+        if let Some(registered) = agents.iter_mut().find(|it| it.name == name) {
+            registered.agent = agent;
+            return Ok(());
         }
+        if let Some(license) = &self.license {
+            license.permit(Limit::AgentsPerPipeline, agents.len() as u64 + 1)?;
+        }
+        agents.push(Registered { name, agent });
+        Ok(())
     }
 
     /// Whether there was an agent of this name; there is none now.
@@ -105,6 +122,12 @@ impl PipelineOrchestrator {
     /// How many runs are under way.
     pub fn live_runs(&self) -> usize {
         self.live.count()
+    }
+
+    /// How far the run that is least far is, and where it stands; `None` when nothing runs. The share of the agents that
+    /// worked or were passed over.
+    pub fn least_progress(&self) -> Option<(f64, Step)> {
+        self.live.least_progress()
     }
 
     /// Runs the agents on a copy of `input` until it is decided that the run is done. Dropping the future calls it off.
@@ -126,7 +149,7 @@ impl PipelineOrchestrator {
             return Err(OrchestrationError::RunActive { pipeline, run });
         };
         let agents = self.registered();
-        let mut run = Run::new(self, &agents, live.path().clone(), input);
+        let mut run = Run::new(self, &agents, &live, input);
         let deadline = self.clock.now().saturating_add(self.config.run_timeout);
         let ended = until(&*self.clock, deadline, Wake::Timer, run.drive()).await;
         run.finish(ended.unwrap_or(Err(Fault::DeadlineExceeded)))
@@ -150,6 +173,16 @@ impl PipelineOrchestrator {
     pub fn get_process_metrics(&self) -> Result<Option<ProcessMetrics>, MiningError> {
         let mining = self.mining.as_ref();
         mining.map(|it| it.calculate_metrics()).transpose()
+    }
+
+    /// What followed what in the recorded runs; `None` without process mining.
+    ///
+    /// # Errors
+    ///
+    /// The recorded events are more than a log can hold.
+    pub fn export_process_model(&self) -> Result<Option<ProcessModel>, MiningError> {
+        let mining = self.mining.as_ref();
+        mining.map(|it| it.discover_model()).transpose()
     }
 
     fn registered(&self) -> Vec<Registered> {

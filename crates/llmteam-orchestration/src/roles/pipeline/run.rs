@@ -4,10 +4,13 @@
 //! way out the history is kept and the case of process mining is closed.
 //! This file does not know what a decision does: see [`super::act`].
 
+use llmteam_security::AgentId;
+
 use super::{
     super::{
         agent::Fields,
         decision::OrchestrationDecision,
+        live::LiveRun,
         mining::Outcome,
         run::RunPath,
         strategy::{OrchestrationContext, StrategyError},
@@ -21,14 +24,14 @@ use super::{
     outcome::{OrchestrationOutcome, OutcomeKind, Warning},
 };
 use crate::execution::TaskError;
-use llmteam_security::AgentId;
 
 /// A run that is under way.
 pub(super) struct Run<'a> {
     pub(super) pipeline: &'a PipelineOrchestrator,
     /// Those that were registered when the run began.
     pub(super) agents: &'a [Registered],
-    pub(super) path: RunPath,
+    live: &'a LiveRun<'a>,
+    path: RunPath,
     pub(super) state: Fields,
     pub(super) figures: Figures,
     pub(super) steps: u32,
@@ -50,14 +53,16 @@ impl<'a> Run<'a> {
     pub(super) fn new(
         pipeline: &'a PipelineOrchestrator,
         agents: &'a [Registered],
-        path: RunPath,
+        live: &'a LiveRun<'a>,
         input: &Fields,
     ) -> Self {
+        let path = live.path().clone();
         Self {
             pipeline,
             agents,
             history: pipeline.histories.begin(path.clone()),
             recorder: Recorder::new(pipeline.process_mining(), &*pipeline.clock, &path),
+            live,
             path,
             state: input.clone(),
             figures: Figures::new(),
@@ -81,12 +86,24 @@ impl<'a> Run<'a> {
             return Err(Fault::TooManySteps);
         }
         self.steps += 1;
+        self.report();
         let context = self.context().await;
         let decision = self.pipeline.strategy.decide(&context).await;
         let decision = decision.map_err(Fault::Strategy)?;
         tracing::debug!(run = %self.path, decision = %decision.decision_type, source = %decision.source, "decided");
         self.recorder.decided(&decision);
         Ok(decision)
+    }
+
+    /// Lets others see how far the run is.
+    fn report(&self) {
+        let records = self.figures.records();
+        let done = self.agents.iter().filter(|it| {
+            let record = records.get(&it.name);
+            record.is_some_and(|it| it.had_its_turn())
+        });
+        let progress = done.count() as f64 / self.agents.len().max(1) as f64;
+        self.live.report(progress, self.figures.step().clone());
     }
 
     async fn context(&mut self) -> OrchestrationContext {

@@ -30,7 +30,7 @@ async fn who_is_missing_is_named_and_the_others_work() {
     let bench = Bench::new();
     let pipeline = bench.pipeline([decision(DecisionType::Route, &["ghost", "a", "ghost"])]);
     let agent = Arc::new(bench.gives(json!({"a": 1})));
-    pipeline.register_agent(id("a"), agent.clone());
+    pipeline.register_agent(id("a"), agent.clone()).unwrap();
     let outcome = pipeline
         .orchestrate(run_id("r1"), &Fields::new())
         .await
@@ -54,7 +54,7 @@ async fn retry_works_again_and_is_counted() {
     ]);
     let pipeline = bench.builder().strategy(strategy.clone()).build().unwrap();
     let agent = Arc::new(bench.worker(|_, call| Ok(fields(json!({ "call": call })))));
-    pipeline.register_agent(id("a"), agent.clone());
+    pipeline.register_agent(id("a"), agent.clone()).unwrap();
     let outcome = pipeline
         .orchestrate(run_id("r1"), &Fields::new())
         .await
@@ -76,7 +76,7 @@ async fn retries_are_bounded() {
             .chain(again),
     );
     let agent = Arc::new(bench.fails(99, "no", json!({})));
-    pipeline.register_agent(id("a"), agent.clone());
+    pipeline.register_agent(id("a"), agent.clone()).unwrap();
     let error = pipeline
         .orchestrate(run_id("r1"), &Fields::new())
         .await
@@ -99,7 +99,9 @@ async fn skip_goes_on_without_the_target() {
     ]);
     let pipeline = bench.builder().strategy(strategy.clone()).build().unwrap();
     for name in ["a", "b", "c"] {
-        pipeline.register_agent(id(name), Arc::new(bench.gives(json!({name: 1}))));
+        pipeline
+            .register_agent(id(name), Arc::new(bench.gives(json!({name: 1}))))
+            .unwrap();
     }
     let outcome = pipeline
         .orchestrate(run_id("r1"), &Fields::new())
@@ -126,7 +128,7 @@ async fn escalation_stops_the_run_with_an_outcome_of_its_own() {
             decision(DecisionType::Route, &["a"]),
         ]);
         let agent = Arc::new(bench.gives(json!({"a": 1})));
-        pipeline.register_agent(id("a"), agent.clone());
+        pipeline.register_agent(id("a"), agent.clone()).unwrap();
         let outcome = pipeline
             .orchestrate(run_id("r1"), &Fields::new())
             .await
@@ -144,9 +146,15 @@ async fn parallel_targets_work_at_once_and_conflicts_are_named() {
     let bench = Bench::new();
     let pipeline = bench.pipeline([decision(DecisionType::Parallel, &["b", "a", "c"])]);
     let sleepy = |json| Arc::new(bench.gives(json).takes(Duration::from_secs(10)));
-    pipeline.register_agent(id("a"), sleepy(json!({"who": "a", "same": [1]})));
-    pipeline.register_agent(id("b"), sleepy(json!({"who": "b", "same": [1], "b": 1})));
-    pipeline.register_agent(id("c"), sleepy(json!({"c": 1})));
+    pipeline
+        .register_agent(id("a"), sleepy(json!({"who": "a", "same": [1]})))
+        .unwrap();
+    pipeline
+        .register_agent(id("b"), sleepy(json!({"who": "b", "same": [1], "b": 1})))
+        .unwrap();
+    pipeline
+        .register_agent(id("c"), sleepy(json!({"c": 1})))
+        .unwrap();
     let began = bench.clock.now();
     let outcome = bench
         .run(async move {

@@ -18,11 +18,13 @@ use crate::{
 async fn a_failure_that_nobody_takes_up_is_an_error_with_what_was_reached() {
     let bench = Bench::new();
     let pipeline = bench.builder().build().unwrap();
-    pipeline.register_agent(id("a"), Arc::new(bench.gives(json!({"a": 1}))));
+    pipeline
+        .register_agent(id("a"), Arc::new(bench.gives(json!({"a": 1}))))
+        .unwrap();
     let broken = bench.fails(9, "lost postgres://u:p@db/x\nagain", json!({}));
-    pipeline.register_agent(id("b"), Arc::new(broken));
+    pipeline.register_agent(id("b"), Arc::new(broken)).unwrap();
     let last = Arc::new(bench.gives(json!({"c": 1})));
-    pipeline.register_agent(id("c"), last.clone());
+    pipeline.register_agent(id("c"), last.clone()).unwrap();
     let error = pipeline
         .orchestrate(run_id("r1"), &Fields::new())
         .await
@@ -65,7 +67,7 @@ async fn the_next_decision_sees_the_failure_and_may_retry() {
         .build()
         .unwrap();
     let agent = Arc::new(bench.fails(1, "busy", json!({"a": 1})));
-    pipeline.register_agent(id("a"), agent.clone());
+    pipeline.register_agent(id("a"), agent.clone()).unwrap();
     let outcome = pipeline
         .orchestrate(run_id("r1"), &Fields::new())
         .await
@@ -89,11 +91,15 @@ async fn the_figures_of_a_run_are_counted() {
     ]);
     let pipeline = bench.builder().strategy(strategy.clone()).build().unwrap();
     let takes = Duration::from_secs(4);
-    pipeline.register_agent(id("a"), Arc::new(bench.gives(json!({})).takes(takes)));
-    pipeline.register_agent(
-        id("b"),
-        Arc::new(bench.fails(9, "no", json!({})).takes(takes)),
-    );
+    pipeline
+        .register_agent(id("a"), Arc::new(bench.gives(json!({})).takes(takes)))
+        .unwrap();
+    pipeline
+        .register_agent(
+            id("b"),
+            Arc::new(bench.fails(9, "no", json!({})).takes(takes)),
+        )
+        .unwrap();
     let outcome = bench
         .run(async move {
             pipeline
@@ -141,9 +147,15 @@ async fn going_on_elsewhere_passes_a_failure_over_and_says_so() {
         decision(DecisionType::Route, &["a", "c"]),
         decision(DecisionType::Route, &["b"]),
     ]);
-    pipeline.register_agent(id("a"), Arc::new(bench.fails(9, "no", json!({}))));
-    pipeline.register_agent(id("b"), Arc::new(bench.gives(json!({"b": 1}))));
-    pipeline.register_agent(id("c"), Arc::new(bench.gives(json!({"c": 1}))));
+    pipeline
+        .register_agent(id("a"), Arc::new(bench.fails(9, "no", json!({}))))
+        .unwrap();
+    pipeline
+        .register_agent(id("b"), Arc::new(bench.gives(json!({"b": 1}))))
+        .unwrap();
+    pipeline
+        .register_agent(id("c"), Arc::new(bench.gives(json!({"c": 1}))))
+        .unwrap();
     let outcome = pipeline
         .orchestrate(run_id("r1"), &Fields::new())
         .await
@@ -167,16 +179,24 @@ async fn an_agent_that_cannot_say_in_what_state_it_is_hinders_nobody() {
     let strategy = Scripted::new([]);
     let pipeline = bench.builder().strategy(strategy.clone()).build().unwrap();
     let agent = || bench.gives(json!({}));
-    pipeline.register_agent(id("plain"), Arc::new(agent()));
-    pipeline.register_agent(
-        id("busy"),
-        Arc::new(agent().state(|| Ok(Some(fields(json!({"status": "busy"})))))),
-    );
-    pipeline.register_agent(
-        id("broken"),
-        Arc::new(agent().state(|| Err(AgentError::transient("no")))),
-    );
-    pipeline.register_agent(id("worse"), Arc::new(agent().state(|| panic!("worse"))));
+    pipeline
+        .register_agent(id("plain"), Arc::new(agent()))
+        .unwrap();
+    pipeline
+        .register_agent(
+            id("busy"),
+            Arc::new(agent().state(|| Ok(Some(fields(json!({"status": "busy"})))))),
+        )
+        .unwrap();
+    pipeline
+        .register_agent(
+            id("broken"),
+            Arc::new(agent().state(|| Err(AgentError::transient("no")))),
+        )
+        .unwrap();
+    pipeline
+        .register_agent(id("worse"), Arc::new(agent().state(|| panic!("worse"))))
+        .unwrap();
     let outcome = pipeline
         .orchestrate(run_id("r1"), &Fields::new())
         .await
@@ -216,7 +236,9 @@ impl Agent for Silent {
 async fn an_agent_that_keeps_silent_is_not_waited_for() {
     let bench = Bench::new();
     let pipeline = bench.pipeline([]);
-    pipeline.register_agent(id("silent"), Arc::new(Silent));
+    pipeline
+        .register_agent(id("silent"), Arc::new(Silent))
+        .unwrap();
     let outcome = bench
         .run(async move {
             pipeline
@@ -262,7 +284,9 @@ async fn a_strategy_that_fails_ends_the_run_with_what_was_reached() {
         .strategy(Arc::new(strategy))
         .build()
         .unwrap();
-    pipeline.register_agent(id("a"), Arc::new(bench.gives(json!({"a": 1}))));
+    pipeline
+        .register_agent(id("a"), Arc::new(bench.gives(json!({"a": 1}))))
+        .unwrap();
     let error = pipeline
         .orchestrate(run_id("r1"), &Fields::new())
         .await

@@ -17,7 +17,7 @@ async fn a_run_is_one_case_and_work_one_instance_each() {
     let pipeline = bench.pipeline([decision(DecisionType::Parallel, &["a", "b"])]);
     for name in ["a", "b"] {
         let worker = bench.gives(json!({})).takes(Duration::from_secs(2));
-        pipeline.register_agent(id(name), Arc::new(worker));
+        pipeline.register_agent(id(name), Arc::new(worker)).unwrap();
     }
     let pipeline = Arc::new(pipeline);
     let running = Arc::clone(&pipeline);
@@ -63,12 +63,33 @@ async fn metrics_exist_after_a_run_and_only_with_mining() {
     assert_eq!(without.get_process_metrics().unwrap(), None);
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_model_says_what_followed_what() {
+    let bench = Bench::new();
+    let pipeline = bench.builder().build().unwrap();
+    for name in ["draft", "review"] {
+        let agent = bench.gives(json!({}));
+        pipeline.register_agent(id(name), Arc::new(agent)).unwrap();
+    }
+    pipeline
+        .orchestrate(run_id("r1"), &Fields::new())
+        .await
+        .unwrap();
+    let model = pipeline.export_process_model().unwrap().unwrap();
+    assert_eq!(model.activities, ["draft", "review"]);
+    assert_eq!(model.transitions["draft"], ["review"]);
+    let without = bench.builder().process_mining(false).build().unwrap();
+    assert!(without.export_process_model().unwrap().is_none());
+}
+
 // covers: PI11
 #[tokio::test(start_paused = true)]
 async fn history_says_step_decision_and_time() {
     let bench = Bench::new();
     let pipeline = bench.pipeline([decision(DecisionType::Route, &["a"])]);
-    pipeline.register_agent(id("a"), Arc::new(bench.gives(json!({}))));
+    pipeline
+        .register_agent(id("a"), Arc::new(bench.gives(json!({}))))
+        .unwrap();
     pipeline
         .orchestrate(run_id("r1"), &Fields::new())
         .await
@@ -93,7 +114,7 @@ async fn a_run_that_is_called_off_is_a_case_that_was_called_off() {
     let bench = Bench::new();
     let pipeline = Arc::new(bench.pipeline([decision(DecisionType::Route, &["a"])]));
     let worker = bench.gives(json!({})).takes(Duration::from_secs(60));
-    pipeline.register_agent(id("a"), Arc::new(worker));
+    pipeline.register_agent(id("a"), Arc::new(worker)).unwrap();
     let running = Arc::clone(&pipeline);
     let run = tokio::spawn(async move { running.orchestrate(run_id("r1"), &Fields::new()).await });
     bench.clock.settle().await;

@@ -8,7 +8,10 @@ use std::{
 use serde_json::json;
 
 use super::*;
-use crate::roles::{RuleBasedStrategy, RunPath};
+use crate::{
+    licensing::LicenseManager,
+    roles::{RuleBasedStrategy, RunPath},
+};
 
 // covers: PI01, PI02, PI03
 #[test]
@@ -33,12 +36,52 @@ fn agents_are_registered_in_order_replaced_in_place_and_taken_away() {
     let bench = Bench::new();
     let pipeline = bench.pipeline([]);
     for name in ["b", "a", "b"] {
-        pipeline.register_agent(id(name), Arc::new(bench.gives(json!({}))));
+        pipeline
+            .register_agent(id(name), Arc::new(bench.gives(json!({}))))
+            .unwrap();
     }
     assert_eq!(pipeline.agents(), [id("b"), id("a")]);
     assert!(pipeline.unregister_agent(&id("b")));
     assert!(!pipeline.unregister_agent(&id("b")));
     assert_eq!(pipeline.agents(), [id("a")]);
+}
+
+// covers: L5
+#[tokio::test(start_paused = true)]
+async fn a_licence_limits_how_many_agents_there_are_and_how_many_work_at_once() {
+    let bench = Bench::new();
+    let strategy = Scripted::new([decision(
+        DecisionType::Parallel,
+        &["a1", "a2", "a3", "a4", "a5"],
+    )]);
+    let pipeline = bench
+        .builder()
+        .strategy(strategy)
+        .license(LicenseManager::default());
+    let pipeline = Arc::new(pipeline.build().unwrap());
+    let agent = || Arc::new(bench.gives(json!({})).takes(Duration::from_secs(10)));
+    for n in 1..=5 {
+        pipeline
+            .register_agent(id(&format!("a{n}")), agent())
+            .unwrap();
+    }
+    pipeline.register_agent(id("a5"), agent()).unwrap();
+    let error = pipeline.register_agent(id("a6"), agent()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "6 agents in a pipeline are more than the 5 of tier `community`"
+    );
+    let began = bench.clock.now();
+    let outcome = bench
+        .run(async move {
+            pipeline
+                .orchestrate(run_id("r1"), &Fields::new())
+                .await
+                .unwrap()
+        })
+        .await;
+    assert!(outcome.is_success());
+    assert_eq!(bench.clock.now().since(began), Duration::from_secs(30));
 }
 
 // covers: PI06
@@ -47,7 +90,7 @@ async fn an_agent_works_once_and_its_result_is_in_the_state() {
     let bench = Bench::new();
     let pipeline = bench.pipeline([decision(DecisionType::Route, &["a"])]);
     let agent = Arc::new(bench.gives(json!({"text": "done"})));
-    pipeline.register_agent(id("a"), agent.clone());
+    pipeline.register_agent(id("a"), agent.clone()).unwrap();
     let input = fields(json!({"topic": "rust"}));
     let outcome = pipeline.orchestrate(run_id("r1"), &input).await.unwrap();
     assert!(outcome.is_success());
@@ -70,7 +113,7 @@ async fn by_default_each_agent_works_once_in_order() {
             order.push(name.into());
             Ok(fields(json!({ "order": order })))
         });
-        pipeline.register_agent(id(name), Arc::new(worker));
+        pipeline.register_agent(id(name), Arc::new(worker)).unwrap();
     }
     let input = fields(json!({"order": []}));
     let outcome = pipeline.orchestrate(run_id("r1"), &input).await.unwrap();
@@ -84,7 +127,9 @@ async fn agents_may_be_called_like_the_ends_of_a_run() {
     let bench = Bench::new();
     let pipeline = bench.builder().build().unwrap();
     for name in ["end", "start"] {
-        pipeline.register_agent(id(name), Arc::new(bench.gives(json!({name: 1}))));
+        pipeline
+            .register_agent(id(name), Arc::new(bench.gives(json!({name: 1}))))
+            .unwrap();
     }
     let outcome = pipeline
         .orchestrate(run_id("r1"), &Fields::new())
@@ -103,7 +148,7 @@ async fn nobody_changes_the_callers_input() {
         copy["nested"]["n"] = json!(2);
         Ok(copy)
     });
-    pipeline.register_agent(id("a"), Arc::new(worker));
+    pipeline.register_agent(id("a"), Arc::new(worker)).unwrap();
     let input = fields(json!({"nested": {"n": 1}}));
     let outcome = pipeline.orchestrate(run_id("r1"), &input).await.unwrap();
     assert_eq!(input["nested"]["n"], json!(1));
@@ -116,7 +161,7 @@ async fn a_run_is_under_way_once_and_running_it_again_is_its_next_attempt() {
     let bench = Bench::new();
     let pipeline = Arc::new(bench.builder().build().unwrap());
     let slow = bench.gives(json!({})).takes(Duration::from_secs(9));
-    pipeline.register_agent(id("slow"), Arc::new(slow));
+    pipeline.register_agent(id("slow"), Arc::new(slow)).unwrap();
     let start = |pipeline: &Arc<PipelineOrchestrator>| {
         let pipeline = Arc::clone(pipeline);
         async move { pipeline.orchestrate(run_id("r1"), &Fields::new()).await }
@@ -199,7 +244,7 @@ async fn a_run_takes_so_many_steps_and_so_long() {
         .build()
         .unwrap();
     let agent = Arc::new(bench.gives(json!({"n": 1})));
-    pipeline.register_agent(id("a"), agent.clone());
+    pipeline.register_agent(id("a"), agent.clone()).unwrap();
     let error = pipeline
         .orchestrate(run_id("r1"), &Fields::new())
         .await
@@ -219,7 +264,7 @@ async fn a_run_takes_so_many_steps_and_so_long() {
         .build()
         .unwrap();
     let slow = bench.gives(json!({"n": 1})).takes(Duration::from_secs(25));
-    pipeline.register_agent(id("a"), Arc::new(slow));
+    pipeline.register_agent(id("a"), Arc::new(slow)).unwrap();
     let began = bench.clock.now();
     let error = bench
         .run(async move {

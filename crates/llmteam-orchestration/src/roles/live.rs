@@ -5,13 +5,16 @@
 //! This file does not know what a run does.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, VecDeque, btree_map},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use super::super::run::RunPath;
+use super::{run::RunPath, strategy::Step};
 
-/// The runs of one pipeline.
+/// How far a run is: 0 to 1, and where it stands.
+type Progress = (f64, Step);
+
+/// The runs of one pipeline or group.
 #[derive(Debug)]
 pub(super) struct LiveRuns {
     remembered: usize,
@@ -20,7 +23,7 @@ pub(super) struct LiveRuns {
 
 #[derive(Debug, Default)]
 struct Table {
-    live: BTreeSet<RunPath>,
+    live: BTreeMap<RunPath, Progress>,
     /// How many attempts each remembered run has had.
     attempts: BTreeMap<RunPath, u32>,
     /// The remembered runs, in the order of their first attempt.
@@ -39,9 +42,10 @@ impl LiveRuns {
     pub(super) fn begin(&self, run: &RunPath) -> Option<LiveRun<'_>> {
         let first = run.clone().at_attempt(1);
         let mut table = self.lock();
-        if !table.live.insert(first.clone()) {
-            return None;
-        }
+        match table.live.entry(first.clone()) {
+            btree_map::Entry::Occupied(_) => return None,
+            btree_map::Entry::Vacant(free) => free.insert((0.0, Step::Start)),
+        };
         let attempt = table.attempts.entry(first.clone()).or_default();
         *attempt = attempt.saturating_add(1);
         let attempt = *attempt;
@@ -62,6 +66,13 @@ impl LiveRuns {
         self.lock().live.len()
     }
 
+    /// The progress of the run that is least far; of several the first by name.
+    pub(super) fn least_progress(&self) -> Option<Progress> {
+        let table = self.lock();
+        let least = table.live.values().min_by(|a, b| a.0.total_cmp(&b.0));
+        least.cloned()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -74,7 +85,7 @@ impl Table {
             let Some(oldest) = self.order.pop_front() else {
                 return;
             };
-            if self.live.contains(&oldest) {
+            if self.live.contains_key(&oldest) {
                 self.order.push_back(oldest);
             } else {
                 self.attempts.remove(&oldest);
@@ -95,6 +106,13 @@ impl LiveRun<'_> {
     /// The run with the number of its attempt.
     pub(super) fn path(&self) -> &RunPath {
         &self.path
+    }
+
+    /// The run is this far, and stands there.
+    pub(super) fn report(&self, progress: f64, step: Step) {
+        if let Some(reported) = self.runs.lock().live.get_mut(&self.first) {
+            *reported = (progress, step);
+        }
     }
 }
 
