@@ -6,6 +6,7 @@
 //!
 //! [`variants`] is the log as the algorithms see it: sequences of activities, equal ones counted once. [`petri`] and [`tree`]
 //! are the models of what may happen, [`discovery`] makes them from logs, [`conformance`] is how well a log and a model agree.
+//! [`xes`] is the format of logs.
 //! This module knows no run, no journal and no graph; who has those makes a log of them.
 
 pub mod conformance;
@@ -17,10 +18,6 @@ pub mod event;
 #[cfg(test)]
 pub(crate) mod fixtures;
 pub mod follows;
-#[expect(
-    dead_code,
-    reason = "the formats of files, which need the rest, follow"
-)]
 pub mod log;
 #[cfg(test)]
 pub(crate) mod nets;
@@ -31,6 +28,8 @@ pub mod resources;
 pub mod rework;
 pub mod tree;
 pub mod variants;
+pub mod xes;
+pub mod xml;
 
 pub use conformance::{
     Alignment, AlignmentDeviation, AlignmentFitness, ConformanceError, DeviationKind, Move,
@@ -60,6 +59,8 @@ pub use resources::{discover_handover_of_work_network, discover_working_together
 pub use rework::{Rework, get_minimum_self_distance, get_rework_cases_per_activity};
 pub use tree::{Operator, ProcessTree, ProcessTreeError, ProcessTreeParseError};
 pub use variants::{ActivityIndex, TooManyActivities, Variant, Variants};
+pub use xes::{XesImport, XesLifecycle, XesOptions, XesWarnings, export_xes, import_xes};
+pub use xml::{FormatError, FormatFault, ReadLimits};
 
 /// Compiles and runs the code of the page with the doc tests.
 #[cfg(doctest)]

@@ -30,6 +30,7 @@ use super::{
     error::MiningError,
     event::{Outcome, ProcessEvent},
     log::{EventLog, LogOptions},
+    xes::{XesOptions, export_xes},
 };
 
 /// How much an engine keeps.
@@ -170,6 +171,19 @@ impl ProcessMiningEngine {
     /// Totals since the last [`Self::clear`].
     pub fn streaming_totals(&self) -> StreamTotals {
         self.lock().streaming.totals()
+    }
+
+    /// The kept events as XES.
+    ///
+    /// # Errors
+    ///
+    /// More than a log can hold.
+    pub fn export_xes(&self) -> Result<String, MiningError> {
+        let mut out = Vec::new();
+        let log = self.log(LogOptions::default())?;
+        // Memory takes everything that is written to it, and what is written is UTF-8.
+        let _ = export_xes(&log, &mut out, XesOptions::default());
+        Ok(String::from_utf8_lossy(&out).into_owned())
     }
 
     /// How many events are kept.

@@ -149,6 +149,17 @@ impl AttributeTable {
         self.ends.clear();
     }
 
+    /// Drops what was added since the last owner was sealed.
+    pub(crate) fn unseal(&mut self) {
+        self.cells
+            .truncate(self.ends.last().map_or(0, |it| *it as usize));
+    }
+
+    /// Whether a key begins so.
+    pub(crate) fn uses_key(&self, prefix: &str) -> bool {
+        (0..self.keys.len() as u32).any(|it| self.keys.text(it).starts_with(prefix))
+    }
+
     /// Whether no owner has any.
     pub(crate) fn is_empty(&self) -> bool {
         self.cells.is_empty()

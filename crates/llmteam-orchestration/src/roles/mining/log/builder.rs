@@ -17,8 +17,6 @@ use super::{
 
 /// The attribute that ties the events of one instance together.
 pub(crate) const INSTANCE: &str = "concept:instance";
-/// The attribute that marks a decision.
-pub(crate) const DECISION: &str = "decision";
 /// The attribute that says how long work took whose start was not recorded, in milliseconds.
 pub(crate) const DURATION: &str = "duration_ms";
 /// The attribute that names an event.
@@ -150,6 +148,13 @@ impl EventLogBuilder {
         };
         self.draft.events.push(RawEvent { lifecycle, ..event });
         Ok(())
+    }
+
+    /// Drops the attributes of an event that does not come.
+    pub(crate) fn drop_event(&mut self) {
+        self.draft.attributes.unseal();
+        let next = self.draft.events.len() as u32;
+        self.draft.waits.retain(|it| it.0 != next);
     }
 
     /// Ends the case: it is laid into the columns.

@@ -22,7 +22,7 @@ pub(crate) use self::{
     attributes::AttributeTable,
     builder::{DURATION, EventLogBuilder},
     names::Names,
-    pairing::{NONE, RawEvent},
+    pairing::{NONE, RawEvent, UNKNOWN},
 };
 use super::{
     error::MiningError,
@@ -340,6 +340,22 @@ impl EventLog {
         place: usize,
     ) -> impl ExactSizeIterator<Item = Attribute<'_>> + Clone {
         self.aside_attributes.of(place)
+    }
+
+    /// Which attempt a row was; 0 when not known.
+    pub(crate) fn attempt(&self, row: usize) -> u32 {
+        self.attempt[row]
+    }
+
+    /// Whether an attribute of a case, an event or the log has a key that begins so.
+    pub(crate) fn uses_key(&self, prefix: &str) -> bool {
+        let tables = [
+            &self.attributes,
+            &self.case_attributes,
+            &self.row_attributes,
+            &self.aside_attributes,
+        ];
+        tables.iter().any(|it| it.uses_key(prefix))
     }
 
     pub(crate) fn suspensions(&self) -> &[Suspension] {
