@@ -9,6 +9,7 @@ mod durable;
 mod graph;
 mod limiter;
 mod measure;
+mod mining;
 mod seal;
 mod tenancy;
 
@@ -24,5 +25,6 @@ fn main() {
     tenancy::measure(&mut report);
     audit::measure(&mut report);
     audit_postgres::measure(&mut report);
+    mining::measure(&mut report);
     report.print();
 }

@@ -6,7 +6,7 @@
 //!
 //! [`variants`] is the log as the algorithms see it: sequences of activities, equal ones counted once. [`petri`] and [`tree`]
 //! are the models of what may happen, [`discovery`] makes them from logs, [`conformance`] is how well a log and a model agree.
-//! [`xes`] is the format of logs.
+//! [`xes`] and [`ocel`] are the formats of logs.
 //! This module knows no run, no journal and no graph; who has those makes a log of them.
 
 pub mod conformance;
@@ -21,6 +21,7 @@ pub mod follows;
 pub mod log;
 #[cfg(test)]
 pub(crate) mod nets;
+pub mod ocel;
 pub mod pairs;
 pub mod performance;
 pub mod petri;
@@ -42,12 +43,17 @@ pub use discovery::{
     discover_heuristics_net, discover_process_tree_inductive,
 };
 pub use engine::{
-    MetricsOptions, ProcessMetrics, ProcessMiningEngine, ProcessModel, Retention, StreamTotals,
+    MetricsOptions, ModelError, ProcessMetrics, ProcessMiningEngine, ProcessModel, Retention,
+    StreamTotals,
 };
 pub use error::MiningError;
 pub use event::{Lifecycle, Outcome, ProcessEvent};
 pub use follows::DirectlyFollows;
 pub use log::{ActivityInstance, Attribute, AttributeValue, EventLog, LogOptions, get_variants};
+pub use ocel::{
+    ObjectLog, discover_object_centric_dfg, export_ocel_json, export_ocel_xml, flatten,
+    import_ocel_json, import_ocel_xml,
+};
 pub use pairs::Pairs;
 pub use performance::{
     CaseMeasure, Deviation, Summary, case_measures, discover_performance_dfg,
@@ -61,6 +67,11 @@ pub use tree::{Operator, ProcessTree, ProcessTreeError, ProcessTreeParseError};
 pub use variants::{ActivityIndex, TooManyActivities, Variant, Variants};
 pub use xes::{XesImport, XesLifecycle, XesOptions, XesWarnings, export_xes, import_xes};
 pub use xml::{FormatError, FormatFault, ReadLimits};
+
+/// Compiles and runs the code of the page with the doc tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../../../docs/orchestration/mining-log.md")]
+struct LogPage;
 
 /// Compiles and runs the code of the page with the doc tests.
 #[cfg(doctest)]

@@ -378,5 +378,4 @@ impl CaseSpan {
 }
 
 #[cfg(test)]
-#[path = "performance_tests.rs"]
 mod tests;

@@ -22,11 +22,12 @@ use llmteam_security::{Clock, Timestamp};
 use self::streaming::Streaming;
 pub use self::{
     metrics::{MetricsOptions, ProcessMetrics},
-    model::ProcessModel,
+    model::{ModelError, ProcessModel},
     streaming::StreamTotals,
 };
 use super::{
     dfg::Dfg,
+    discovery::discover_process_tree_inductive,
     error::MiningError,
     event::{Outcome, ProcessEvent},
     log::{EventLog, LogOptions},
@@ -184,6 +185,17 @@ impl ProcessMiningEngine {
         // Memory takes everything that is written to it, and what is written is UTF-8.
         let _ = export_xes(&log, &mut out, XesOptions::default());
         Ok(String::from_utf8_lossy(&out).into_owned())
+    }
+
+    /// What the kept events are a log of: the tree that the inductive miner finds when so much noise is left out (a share
+    /// from 0 to 1), as text.
+    ///
+    /// # Errors
+    ///
+    /// A noise out of range, more activities than the miner or a log takes.
+    pub fn export_model(&self, noise: f64) -> Result<String, ModelError> {
+        let variants = self.log(LogOptions::default())?.variants();
+        Ok(discover_process_tree_inductive(&variants, noise)?.to_string())
     }
 
     /// How many events are kept.

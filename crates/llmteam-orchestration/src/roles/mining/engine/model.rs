@@ -7,7 +7,20 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::super::{dfg::discover_dfg, log::EventLog, pairs::Pairs};
+use super::super::{
+    dfg::discover_dfg, discovery::DiscoveryError, error::MiningError, log::EventLog, pairs::Pairs,
+};
+
+/// Why there is no model of what was recorded.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum ModelError {
+    /// The events are more than a log can hold.
+    #[error(transparent)]
+    Log(#[from] MiningError),
+    /// The miner found none.
+    #[error(transparent)]
+    Discovery(#[from] DiscoveryError),
+}
 
 /// The directly-follows relation of a log: no net, and no claim of one.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]

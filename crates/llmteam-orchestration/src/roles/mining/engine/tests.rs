@@ -81,6 +81,18 @@ fn repeated_steps_are_counted_by_pair() {
     assert_eq!((texts["A->B"], texts["B->A"], texts["B->C"]), (2, 1, 1));
 }
 
+// covers: M16
+#[test]
+fn the_log_and_the_model_are_written_apart() {
+    let engine = recorded(&["A", "B", "C"]);
+    assert_eq!(engine.export_xes().unwrap().matches("<event>").count(), 3);
+    assert_eq!(engine.export_model(0.0).unwrap(), "->(A,B,C)");
+    assert!(matches!(
+        engine.export_model(2.0),
+        Err(ModelError::Discovery(_))
+    ));
+}
+
 // covers: M4
 #[test]
 fn names_with_arrows_are_no_pairs() {

@@ -20,7 +20,7 @@ use llmteam_security::Timestamp;
 pub use self::attributes::{Attribute, AttributeValue};
 pub(crate) use self::{
     attributes::AttributeTable,
-    builder::{DURATION, EventLogBuilder},
+    builder::{DURATION, EventLogBuilder, IDENTITY},
     names::Names,
     pairing::{NONE, RawEvent, UNKNOWN},
 };

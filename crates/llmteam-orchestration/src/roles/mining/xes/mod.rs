@@ -15,6 +15,7 @@ mod tests;
 mod time;
 mod write;
 
+pub(crate) use self::{read::parse_float, time::parse as parse_time, write::float_text};
 pub use self::{
     read::{XesImport, XesWarnings, import_xes},
     write::{XesLifecycle, XesOptions, export_xes},

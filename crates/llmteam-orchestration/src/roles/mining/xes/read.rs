@@ -309,7 +309,7 @@ impl Reader {
                     .map_err(|_| FormatFault::value(text, "whole number of 64 bits"))?,
             ),
             "float" => AttributeValue::Float(
-                float(number).ok_or_else(|| FormatFault::value(text, "number"))?,
+                parse_float(number).ok_or_else(|| FormatFault::value(text, "number"))?,
             ),
             "boolean" => AttributeValue::Bool(match number {
                 "true" | "1" => true,
@@ -449,7 +449,7 @@ fn outcome(text: &str) -> Result<Outcome, FormatFault> {
 }
 
 /// A number as `xs:double` writes it.
-fn float(text: &str) -> Option<f64> {
+pub(crate) fn parse_float(text: &str) -> Option<f64> {
     match text {
         "INF" | "+INF" => Some(f64::INFINITY),
         "-INF" => Some(f64::NEG_INFINITY),

@@ -376,7 +376,7 @@ impl<'a> Writer<'a> {
         match attribute.value {
             AttributeValue::Text(it) | AttributeValue::Id(it) => escape(&mut self.out, it),
             AttributeValue::Int(it) => self.put(&it.to_string()),
-            AttributeValue::Float(it) => self.put(&float(it)),
+            AttributeValue::Float(it) => self.put(&float_text(it)),
             AttributeValue::Bool(it) => self.put(if it { "true" } else { "false" }),
             AttributeValue::Time(it) => self.times.write(&mut self.out, it.as_micros()),
         }
@@ -390,7 +390,7 @@ impl<'a> Writer<'a> {
 }
 
 /// A number as `xs:double`, with every digit it needs to come back.
-fn float(number: f64) -> String {
+pub(crate) fn float_text(number: f64) -> String {
     if number.is_nan() {
         "NaN".to_owned()
     } else if number.is_infinite() {

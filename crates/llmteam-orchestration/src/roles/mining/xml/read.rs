@@ -461,5 +461,4 @@ impl<R: BufRead> BufRead for Metered<R> {
 }
 
 #[cfg(test)]
-#[path = "read_tests.rs"]
 mod tests;
