@@ -58,7 +58,7 @@ fn add(builder: &mut EventLogBuilder, event: &ObjectEvent) -> Result<(), MiningE
     for it in &event.attributes {
         match &it.value {
             ObjectValue::Time(time) if it.name == START && *time <= event.time => {
-                start = time.as_micros()
+                start = time.as_micros();
             }
             value => builder.attribute(0, &it.name, typed(value))?,
         }

@@ -66,7 +66,7 @@ impl From<&EventLog> for ObjectLog {
                 {
                     match (it.key, it.value) {
                         (IDENTITY, AttributeValue::Id(text) | AttributeValue::Text(text)) => {
-                            id = Some(text.to_owned())
+                            id = Some(text.to_owned());
                         }
                         (key, value) => add(key, object_value(value)),
                     }

@@ -257,7 +257,7 @@ fn what_is_no_ocel_is_refused() {
         it.events[0].attributes.push(EventAttribute {
             name: "a".to_owned(),
             value: ObjectValue::Integer(1),
-        })
+        });
     };
     assert_eq!(broken(undeclared), "`a` is not declared as an attribute");
     let mut log = example();
