@@ -1,6 +1,7 @@
 //! What can be typed. Usage errors are answered by clap, with exit code 2.
 
 mod audit;
+mod license;
 mod tenants;
 
 use std::path::PathBuf;
@@ -9,7 +10,11 @@ use clap::{ArgGroup, Parser, Subcommand};
 use llmteam::id::{InstanceId, RequestId, RunId, SegmentId, TenantId};
 use llmteam::persistence::RunState;
 
-pub(crate) use self::{audit::Audit, tenants::Tenants};
+pub(crate) use self::{
+    audit::Audit,
+    license::{Issue, License},
+    tenants::Tenants,
+};
 
 /// Runs workflows of language-model agents, people and services.
 #[derive(Debug, Parser)]
@@ -38,6 +43,9 @@ pub(crate) enum Command {
     /// List, make and delete tenants
     #[command(subcommand)]
     Tenants(Tenants),
+    /// Show, verify and issue licences
+    #[command(subcommand)]
+    License(License),
     /// Say everything that is wrong with a segment
     Validate(Validate),
     /// List the step types

@@ -7,6 +7,7 @@ use llmteam::canvas::runner::RunnerError;
 use llmteam::canvas::validate::ValidationMessage;
 use llmteam::human::HumanError;
 use llmteam::id::RunId;
+use llmteam::licensing::LicenseValidationError;
 use llmteam::persistence::{JournalError, SnapshotError};
 use llmteam::sql::SqlError;
 use llmteam::tenancy::TenantError;
@@ -48,6 +49,8 @@ pub(crate) enum CliError {
     Audit(#[from] AuditError),
     #[error(transparent)]
     Tenant(#[from] TenantError),
+    #[error(transparent)]
+    License(#[from] LicenseValidationError),
     #[error("`memory:` keeps no audit log; use a database")]
     NoAuditLog,
     #[error(transparent)]
@@ -103,6 +106,7 @@ impl CliError {
             | Self::Snapshot(_)
             | Self::Audit(_)
             | Self::Tenant(_)
+            | Self::License(_)
             | Self::NoAuditLog
             | Self::Database(_)
             | Self::Output(_)

@@ -45,6 +45,7 @@ pub(crate) fn of_error(error: &CliError) -> u8 {
         | CliError::Database(_)
         | CliError::Audit(_)
         | CliError::Tenant(_)
+        | CliError::License(_)
         | CliError::ResourcesMissing { .. }
         | CliError::Output(_)
         | CliError::Interrupted { .. } => FAILED,

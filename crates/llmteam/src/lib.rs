@@ -10,6 +10,7 @@
 //! | [`sql`] | `sqlite` | the one database handle that all stores of a process share |
 //! | [`llm`] | `orchestration` | the contract of language models, and a scripted one |
 //! | [`hierarchy`] | `orchestration` | contexts of agents, pipelines and groups above one another |
+//! | [`execution`], [`licensing`] | `orchestration` | many agents at once within limits, and how much a host may use |
 //! | [`egress`] | `workflow` | outbound HTTP |
 //! | [`human`] | `workflow` | questions to people and their answers |
 //! | [`persistence`] | `workflow` | the run journal, leases, snapshots |
@@ -47,7 +48,7 @@ pub use llmteam_security::{audit, clock, context, id, kv, principal, ratelimit, 
 pub use llmteam_security::sql;
 
 #[cfg(feature = "orchestration")]
-pub use llmteam_orchestration::{call, context as hierarchy, llm, script};
+pub use llmteam_orchestration::{call, context as hierarchy, execution, licensing, llm, script};
 
 #[cfg(feature = "workflow")]
 pub use llmteam_workflow::{egress, human, persistence};

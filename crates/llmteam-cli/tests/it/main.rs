@@ -10,6 +10,7 @@ mod bad_input;
 #[cfg(unix)]
 mod crash;
 mod examples;
+mod license;
 mod people;
 mod program;
 mod usage;

@@ -10,9 +10,9 @@ use std::{
     iter::{Enumerate, Fuse},
     mem,
     ops::Deref,
-    pin::{Pin, pin},
+    pin::pin,
     sync::Arc,
-    task::{Context, Poll, Waker, ready},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -21,51 +21,21 @@ use futures_util::{
     future::BoxFuture,
     stream::{FuturesUnordered, StreamExt},
 };
-use llmteam_security::Clock;
 use tokio::task::coop;
 
 use super::{
-    attempt::{Ended, Terms, attempt, name_of, stopped_before},
-    config::{ExecutionMode, ExecutorConfig, WhenFull},
+    attempt::{Terms, attempt, name_of, stopped_before},
+    config::{ExecutionMode, WhenFull},
+    host::Host,
     result::{TaskError, TaskErrorKind, TaskId, TaskResult},
-    slots::{Place, Slot, Slots},
-    stats::Tally,
+    slots::Slot,
+    turn::{Attempted, Running, Task, Waiting},
     window::Window,
 };
-use crate::{
-    licensing::LicenseManager,
-    roles::{Agent, Fields},
-};
+use crate::roles::{Agent, Fields};
 
 /// How many agents start before the batch looks whether it is to stop.
 const AT_A_TIME: usize = 16;
-
-/// What all batches of an executor share.
-#[derive(Debug)]
-pub(super) struct Host {
-    pub(super) config: ExecutorConfig,
-    pub(super) clock: Arc<dyn Clock>,
-    /// What holds the configuration to a licence, where there is one.
-    pub(super) license: Option<LicenseManager>,
-    pub(super) slots: Slots,
-    pub(super) tally: Tally,
-}
-
-impl Host {
-    /// How many agents may run at once now, over all batches.
-    pub(super) fn most(&self) -> usize {
-        let most = self.config.max_concurrent;
-        self.license
-            .as_ref()
-            .map_or(most, |license| license.enforced_parallelism(most))
-    }
-
-    pub(super) fn is_backpressure(&self) -> bool {
-        let config = &self.config;
-        let share = self.slots.waiting() as f64 / config.queue_size as f64;
-        config.enable_backpressure && share >= config.backpressure_threshold
-    }
-}
 
 /// One batch.
 pub(super) struct Batch<'a, I: Iterator> {
@@ -87,39 +57,6 @@ pub(super) struct Batch<'a, I: Iterator> {
     /// When the batch has had its time, on the steady clock.
     deadline: Duration,
     results: Vec<TaskResult>,
-}
-
-/// An agent that waits for a slot.
-struct Waiting<'a, A> {
-    task: Task,
-    agent: A,
-    _place: Place<'a>,
-}
-
-/// Whose turn it is.
-struct Task {
-    place: usize,
-    name: String,
-    /// When its first attempt started, on the steady clock; `None` before.
-    began: Option<Duration>,
-    retries: u32,
-    /// How often the window had fallen when its attempt started.
-    falls: u32,
-}
-
-/// An agent that runs, or pauses before it runs again.
-struct Running<'a, A> {
-    /// Absent once the attempt is over.
-    held: Option<(Task, Slot<'a>)>,
-    attempt: BoxFuture<'a, (A, Ended)>,
-}
-
-/// An attempt that is over.
-struct Attempted<'a, A> {
-    task: Task,
-    slot: Slot<'a>,
-    agent: A,
-    ended: Ended,
 }
 
 /// What a batch does once it has started what may start.
@@ -438,23 +375,5 @@ where
         let mut results = self.results;
         results.sort_unstable_by_key(|it| it.task_id.place());
         results
-    }
-}
-
-impl<'a, A> Future for Running<'a, A> {
-    type Output = Attempted<'a, A>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let (agent, ended) = ready!(self.attempt.as_mut().poll(cx));
-        match self.held.take() {
-            Some((task, slot)) => Poll::Ready(Attempted {
-                task,
-                slot,
-                agent,
-                ended,
-            }),
-            // It is polled no more once it is over.
-            None => Poll::Pending,
-        }
     }
 }

@@ -12,10 +12,11 @@ use std::{
 use llmteam_security::{Clock, id};
 
 use super::{
-    batch::{Batch, Host},
+    batch::Batch,
     blocking::{BlockingAgent, BlockingPool},
     config::{ExecutionMode, ExecutorConfig},
     error::InvalidExecutorConfig,
+    host::Host,
     result::TaskResult,
     slots::Slots,
     stats::{ExecutionStats, Tally},

@@ -32,11 +32,13 @@ mod blocking;
 mod config;
 mod error;
 mod executor;
+mod host;
 mod licensed;
 mod result;
 mod seconds;
 mod slots;
 mod stats;
+mod turn;
 mod window;
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::{
 };
 
 use llmteam_security::Timestamp;
-use serde::{Serialize, Serializer, ser::SerializeStruct};
+use serde::Serialize;
 
 use super::{
     day::Day,
@@ -18,7 +18,7 @@ use super::{
 };
 
 /// What a licence says. An issuer writes it, a signature makes it a licence.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LicenseTerms {
     /// Its tier.
     pub tier: LicenseTier,
@@ -35,6 +35,7 @@ pub struct LicenseTerms {
     /// Its first day.
     pub not_before: Day,
     /// Its last day.
+    #[serde(rename = "expires_at")]
     pub expires: Day,
 }
 
@@ -92,8 +93,9 @@ impl License {
     pub fn to_dict(&self, now: Timestamp) -> impl Serialize + fmt::Debug {
         Shown {
             key: format!("{}...", self.mark),
-            license: self.clone(),
+            terms: self.terms.clone(),
             days_remaining: self.days_remaining(now),
+            signer: self.signer.clone(),
         }
     }
 }
@@ -107,33 +109,11 @@ impl fmt::Debug for License {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 struct Shown {
     key: String,
-    license: License,
+    #[serde(flatten)]
+    terms: LicenseTerms,
     days_remaining: u64,
-}
-
-impl Serialize for Shown {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let terms = &self.license.terms;
-        let limits: BTreeMap<&str, u64> = terms
-            .limits
-            .iter()
-            .map(|(limit, most)| (limit.as_str(), *most))
-            .collect();
-        let mut json = to.serialize_struct("License", 11)?;
-        json.serialize_field("key", &self.key)?;
-        json.serialize_field("tier", &terms.tier)?;
-        json.serialize_field("owner", &terms.owner)?;
-        json.serialize_field("owner_email", &terms.owner_email)?;
-        json.serialize_field("issued_at", &terms.issued_at)?;
-        json.serialize_field("not_before", &terms.not_before)?;
-        json.serialize_field("expires_at", &terms.expires)?;
-        json.serialize_field("days_remaining", &self.days_remaining)?;
-        json.serialize_field("features", &terms.features)?;
-        json.serialize_field("limits", &limits)?;
-        json.serialize_field("signer", &self.license.signer)?;
-        json.end()
-    }
+    signer: String,
 }

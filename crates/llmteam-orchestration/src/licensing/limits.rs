@@ -126,6 +126,12 @@ impl fmt::Display for Limit {
     }
 }
 
+impl Serialize for Limit {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(self.as_str())
+    }
+}
+
 impl FromStr for Limit {
     type Err = UnknownLimit;
 

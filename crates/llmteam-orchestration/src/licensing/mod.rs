@@ -39,7 +39,7 @@ mod tests;
 mod page {}
 
 pub use self::{
-    day::Day,
+    day::{Day, InvalidDay},
     error::{
         FeatureNotLicensedError, LicenseError, LicenseExpiredError, LicenseValidationError,
         LimitExceededError,
@@ -51,10 +51,11 @@ pub use self::{
     key::{LicenseSigner, TrustedKeys, read_unverified},
     license::{License, LicenseTerms},
     limits::{
-        Counting, FeatureSet, LICENSE_LIMITS, LicenseLimits, Limit, TIER_LIMITS, UNLIMITED, feature,
+        Counting, FeatureSet, LICENSE_LIMITS, LicenseLimits, Limit, TIER_LIMITS, UNLIMITED,
+        UnknownLimit, feature,
     },
     manager::{LicenseInfo, LicenseManager, LicensedLimits},
     source::{LicenseLoadError, LicenseReport, LicenseSource, SourceOutcome},
     tenants::TenantLicenses,
-    tier::LicenseTier,
+    tier::{LicenseTier, UnknownTier},
 };
