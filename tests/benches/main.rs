@@ -6,6 +6,7 @@
 mod audit;
 mod audit_postgres;
 mod durable;
+mod executor;
 mod graph;
 mod limiter;
 mod measure;
@@ -20,6 +21,7 @@ fn main() {
     let mut report = Report::new(wanted);
     graph::measure(&mut report);
     durable::measure(&mut report);
+    executor::measure(&mut report);
     seal::measure(&mut report);
     limiter::measure(&mut report);
     tenancy::measure(&mut report);
