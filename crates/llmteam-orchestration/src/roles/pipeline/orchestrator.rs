@@ -175,6 +175,16 @@ impl PipelineOrchestrator {
         mining.map(|it| it.calculate_metrics()).transpose()
     }
 
+    /// The recorded events as XES; `None` without process mining.
+    ///
+    /// # Errors
+    ///
+    /// The recorded events are more than a log can hold.
+    pub fn export_process_log(&self) -> Result<Option<String>, MiningError> {
+        let mining = self.mining.as_ref();
+        mining.map(|it| it.export_xes()).transpose()
+    }
+
     /// What followed what in the recorded runs; `None` without process mining.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::*;
 use crate::roles::{
     RunPath,
-    mining::{LogOptions, Outcome},
+    mining::{LogOptions, Outcome, ReadLimits},
 };
 
 // covers: PI07, M3
@@ -61,6 +61,33 @@ async fn metrics_exist_after_a_run_and_only_with_mining() {
         .await
         .unwrap();
     assert_eq!(without.get_process_metrics().unwrap(), None);
+}
+
+// covers: PI10
+#[tokio::test(start_paused = true)]
+async fn the_log_of_the_runs_is_xes() {
+    let bench = Bench::new();
+    let pipeline = bench.builder().build().unwrap();
+    let agent = bench.gives(json!({}));
+    pipeline
+        .register_agent(id("draft"), Arc::new(agent))
+        .unwrap();
+    pipeline
+        .orchestrate(run_id("r1"), &Fields::new())
+        .await
+        .unwrap();
+    let xes = pipeline.export_process_log().unwrap().unwrap();
+    assert!(xes.starts_with("<?xml "), "{xes}");
+    let read = crate::roles::mining::import_xes(
+        xes.as_bytes(),
+        LogOptions::default(),
+        ReadLimits::default(),
+    )
+    .unwrap();
+    assert_eq!(read.log.case_name(0), "r1");
+    assert_eq!(read.log.instance_count(), 1);
+    let without = bench.builder().process_mining(false).build().unwrap();
+    assert!(without.export_process_log().unwrap().is_none());
 }
 
 #[tokio::test(start_paused = true)]
