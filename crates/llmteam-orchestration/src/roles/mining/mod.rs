@@ -60,7 +60,9 @@ pub use performance::{
     discover_temporal_profile, get_service_time, get_sojourn_time, get_waiting_time,
     mean_arrival_gap,
 };
-pub use petri::{Marking, PetriNet, PetriNetError, PetriNetFault};
+pub use petri::{
+    Marking, PetriNet, PetriNetError, PetriNetFault, PnmlError, export_pnml, import_pnml,
+};
 pub use resources::{discover_handover_of_work_network, discover_working_together_network};
 pub use rework::{Rework, get_minimum_self_distance, get_rework_cases_per_activity};
 pub use tree::{Operator, ProcessTree, ProcessTreeError, ProcessTreeParseError};

@@ -7,10 +7,12 @@
 
 mod builder;
 mod marking;
+pub mod pnml;
 
 pub use self::{
     builder::{MAX_NODES, PetriNetBuilder, PetriNetError, PetriNetFault},
     marking::Marking,
+    pnml::{PnmlError, export_pnml, import_pnml},
 };
 
 /// The place of a [`Place`] in [`PetriNet::places`].
