@@ -1,6 +1,6 @@
 //! `cargo xtask ci`: everything a change must pass, cheapest first, stopping at the first failure.
 //!
-//! Invariant: nothing is skipped in silence. Only `--without` skips a service, and the last line counts it.
+//! Invariant: nothing is skipped in silence. Only `--without` skips a service or the oracle, and the last line counts it.
 
 use std::process::Stdio;
 
@@ -10,7 +10,7 @@ use crate::{
     deny::{self, Advisories},
     flags,
     ids::Ids,
-    layers, lint,
+    layers, lint, oracle,
     process::{Failure, Result, cargo, output, program, run},
     services::{self, Service, Variable},
     shard::Shard,
@@ -22,6 +22,8 @@ use crate::{
 
 pub(crate) struct Ci {
     pub(crate) without: Vec<Service>,
+    /// Whether pm4py is asked.
+    pub(crate) oracle: bool,
 }
 
 /// What the stages found so far.
@@ -44,14 +46,14 @@ impl Ci {
             println!("\n{}", report.tests);
         }
         result.map_err(|error| Failure(format!("{error}\nci failed in {watch}")))?;
-        let skipped = self.without.len();
+        let skipped = self.without.len() + usize::from(!self.oracle);
         let advisories = match report.advisories {
             Advisories::Checked => "",
             Advisories::Unreachable => {
                 ", advisories not checked (their database could not be fetched)"
             }
         };
-        println!("ci passed in {watch}, {skipped} services skipped{advisories}");
+        println!("ci passed in {watch}, {skipped} services and oracles skipped{advisories}");
         Ok(())
     }
 
@@ -81,7 +83,11 @@ impl Ci {
             libtest("test --quiet --workspace --doc", &mut report.tests)
         })?;
         stage("docs", docs)?;
-        stage("conformance", || conformance(&compiled))
+        stage("conformance", || conformance(&compiled))?;
+        if self.oracle {
+            stage("oracle", || oracle::ask(&compiled))?;
+        }
+        Ok(())
     }
 }
 

@@ -7,6 +7,7 @@ use crate::{
     ci::Ci,
     conformance::Conformance,
     ids::Ids,
+    oracle,
     process::{Failure, Result},
     services::{Service, Services},
     test::Test,
@@ -15,13 +16,14 @@ use crate::{
 pub(crate) const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
-  ci [--without SERVICE,…]   everything a change must pass
+  ci [--without SERVICE,…]   everything a change must pass; `pm4py` can be left out too
   test [--module M] [--fast] [--parallel N] [--shard K/N] [--coverage] [--without SERVICE,…]
   lint                       fmt, clippy, layers, tidy
   layers                     no crate depends on one above it
   tidy                       folder layout, file heads, file lengths, error pages
   ids [--list]               every rule of docs/spec has a test
   conformance [DIR] [--rules]
+  oracle                     process mining beside pm4py
   bench [NAME]
   services up [--own] [--without SERVICE,…] | services down
   fresh                      the commands of the README, in a new clone
@@ -38,6 +40,7 @@ pub(crate) enum Command {
     Ids(Ids),
     Layers,
     Lint,
+    Oracle,
     Services(Services),
     Test(Test),
     Tidy,
@@ -52,9 +55,15 @@ impl Command {
         let command = match words.next().as_deref() {
             None | Some("help") => Self::Help,
             Some("bench") => Self::Bench(Bench { name: words.next() }),
-            Some("ci") => Self::Ci(Ci {
-                without: words.without()?,
-            }),
+            Some("ci") => {
+                let mut names = words.without_names()?;
+                let all = names.len();
+                names.retain(|name| name != oracle::NAME);
+                Self::Ci(Ci {
+                    oracle: names.len() == all,
+                    without: services(&names)?,
+                })
+            }
             Some("conformance") => Self::Conformance(Conformance {
                 rules: words.flag("--rules"),
                 dir: words.next().unwrap_or_else(|| "tests/conformance".into()),
@@ -65,6 +74,7 @@ impl Command {
             }),
             Some("layers") => Self::Layers,
             Some("lint") => Self::Lint,
+            Some("oracle") => Self::Oracle,
             Some("services") => Self::Services(words.services()?),
             Some("test") => Self::Test(words.test()?),
             Some("tidy") => Self::Tidy,
@@ -107,12 +117,13 @@ impl Words {
     }
 
     fn without(&mut self) -> Result<Vec<Service>> {
+        services(&self.without_names()?)
+    }
+
+    fn without_names(&mut self) -> Result<Vec<String>> {
         let names: Option<String> = self.value("--without")?;
-        names
-            .iter()
-            .flat_map(|names| names.split(','))
-            .map(str::parse)
-            .collect()
+        let names = names.iter().flat_map(|names| names.split(','));
+        Ok(names.map(str::to_owned).collect())
     }
 
     fn services(&mut self) -> Result<Services> {
@@ -151,6 +162,10 @@ impl Words {
     }
 }
 
+fn services(names: &[String]) -> Result<Vec<Service>> {
+    names.iter().map(|name| name.parse()).collect()
+}
+
 /// Tests at once when nobody says: one on a small machine, half the cores on a larger one.
 pub(crate) fn threads() -> NonZeroUsize {
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
@@ -183,6 +198,12 @@ mod tests {
             panic!("a ci command")
         };
         assert_eq!(it.without, [Service::Postgres, Service::Nats]);
+        assert!(it.oracle);
+        let Ok(Command::Ci(it)) = parse("ci --without pm4py,redis") else {
+            panic!("a ci command")
+        };
+        assert_eq!(it.without, [Service::Redis]);
+        assert!(!it.oracle);
     }
 
     #[test]

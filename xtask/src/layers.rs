@@ -15,7 +15,7 @@ const LAYERS: [&[&str]; 8] = [
     &["llmteam", "llmteam-providers"],
     &["llmteam-server"],
     &["llmteam-cli"],
-    &["llmteam-tests"],
+    &["llmteam-tests", "llmteam-oracle"],
 ];
 
 /// Crates from outside that have their places, and the only crates that may build on them.

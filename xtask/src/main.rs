@@ -13,6 +13,7 @@ mod fresh;
 mod ids;
 mod layers;
 mod lint;
+mod oracle;
 mod pages;
 mod process;
 mod services;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         Command::Ids(it) => it.run(),
         Command::Layers => layers::run(),
         Command::Lint => lint::run(),
+        Command::Oracle => oracle::run(),
         Command::Services(it) => it.run(),
         Command::Test(it) => it.run(),
         Command::Tidy => tidy::run(),

@@ -75,7 +75,8 @@ pub(crate) fn coverage(
     run(tarpaulin.args(module).envs(env))
 }
 
-fn cache() -> Result<PathBuf> {
+/// The folder that tools are installed into once per machine.
+pub(crate) fn cache() -> Result<PathBuf> {
     let base = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
     let base = base.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cache")));
     base.map(|base| base.join("llmteam-tools"))
