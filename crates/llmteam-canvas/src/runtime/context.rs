@@ -39,7 +39,7 @@ struct Inner {
     created_at: Timestamp,
     data: Map<String, Value>,
     principal: Option<Arc<Principal>>,
-    run_input: Arc<Value>,
+    run_input: Option<Arc<Value>>,
     run_value: OnceLock<Value>,
 }
 
@@ -62,7 +62,7 @@ impl RuntimeContext {
             clock,
             data: Map::new(),
             principal: None,
-            run_input: Arc::new(Value::Null),
+            run_input: None,
         }
     }
 
@@ -103,7 +103,7 @@ impl RuntimeContext {
     ) -> Self {
         let inner = Arc::make_mut(&mut self.0);
         inner.segment_id = Some(segment_id);
-        inner.run_input = input;
+        inner.run_input = Some(input);
         inner.clock = clock;
         inner.run_value = OnceLock::new();
         self
@@ -233,7 +233,7 @@ impl RuntimeContext {
     pub fn run_value(&self) -> &Value {
         self.0.run_value.get_or_init(|| {
             json!({
-                "input": *self.0.run_input,
+                "input": self.0.run_input,
                 "run_id": self.run_id(),
                 "instance_id": self.instance_id(),
                 "tenant_id": self.tenant_id(),
@@ -283,7 +283,7 @@ pub struct RuntimeContextBuilder {
     created_at: Timestamp,
     data: Map<String, Value>,
     principal: Option<Arc<Principal>>,
-    run_input: Arc<Value>,
+    run_input: Option<Arc<Value>>,
 }
 
 impl RuntimeContextBuilder {
@@ -382,7 +382,7 @@ impl RuntimeContextBuilder {
 
     /// The input the run begins with.
     pub fn run_input(mut self, input: Arc<Value>) -> Self {
-        self.run_input = input;
+        self.run_input = Some(input);
         self
     }
 

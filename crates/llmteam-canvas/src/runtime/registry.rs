@@ -4,7 +4,7 @@
 //! A registry is a handle: its clones share one content.
 
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use llmteam_orchestration::llm::LlmProvider;
 use llmteam_security::kv::KeyValueStore;
@@ -41,7 +41,8 @@ type Entries<T> = Vec<(String, Arc<T>)>;
 
 /// Resources of one kind by name, in registration order.
 pub struct Registry<T: ?Sized> {
-    entries: Arc<RwLock<Entries<T>>>,
+    /// Made when somebody looks or shares: most runs of a library user register nothing.
+    entries: OnceLock<Arc<RwLock<Entries<T>>>>,
 }
 
 impl<T: Resource + ?Sized> Registry<T> {
@@ -93,18 +94,26 @@ impl<T: Resource + ?Sized> Registry<T> {
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Entries<T>> {
-        self.entries.read().unwrap_or_else(PoisonError::into_inner)
+        self.shared().read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, Entries<T>> {
-        self.entries.write().unwrap_or_else(PoisonError::into_inner)
+        self.shared()
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T: ?Sized> Registry<T> {
+    fn shared(&self) -> &Arc<RwLock<Entries<T>>> {
+        self.entries.get_or_init(Arc::default)
     }
 }
 
 impl<T: ?Sized> Default for Registry<T> {
     fn default() -> Self {
         Self {
-            entries: Arc::default(),
+            entries: OnceLock::new(),
         }
     }
 }
@@ -112,7 +121,7 @@ impl<T: ?Sized> Default for Registry<T> {
 impl<T: ?Sized> Clone for Registry<T> {
     fn clone(&self) -> Self {
         Self {
-            entries: Arc::clone(&self.entries),
+            entries: Arc::clone(self.shared()).into(),
         }
     }
 }
