@@ -11,7 +11,8 @@ pub struct PortName(Kind);
 
 #[derive(Clone)]
 enum Kind {
-    Usual(&'static str),
+    /// A place in [`USUAL`].
+    Usual(u8),
     Own(Arc<str>),
 }
 
@@ -25,7 +26,7 @@ impl Deref for PortName {
 
     fn deref(&self) -> &str {
         match &self.0 {
-            Kind::Usual(name) => name,
+            Kind::Usual(at) => USUAL[usize::from(*at)],
             Kind::Own(name) => name,
         }
     }
@@ -33,9 +34,9 @@ impl Deref for PortName {
 
 impl From<&str> for PortName {
     fn from(name: &str) -> Self {
-        let usual = USUAL.iter().find(|it| **it == name);
+        let usual = (0..).zip(USUAL).find(|(_, it)| *it == name);
         Self(match usual {
-            Some(usual) => Kind::Usual(usual),
+            Some((at, _)) => Kind::Usual(at),
             None => Kind::Own(Arc::from(name)),
         })
     }
@@ -43,7 +44,11 @@ impl From<&str> for PortName {
 
 impl PartialEq for PortName {
     fn eq(&self, other: &Self) -> bool {
-        **self == **other
+        match (&self.0, &other.0) {
+            (Kind::Usual(own), Kind::Usual(its)) => own == its,
+            (Kind::Own(own), Kind::Own(its)) => own == its,
+            _ => false,
+        }
     }
 }
 

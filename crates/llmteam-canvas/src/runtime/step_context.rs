@@ -77,7 +77,7 @@ pub struct StepContext {
     activation: u32,
     attempt: u32,
     calls: AtomicU32,
-    input: Arc<StepInput>,
+    input: StepInput,
     shared: Arc<Activation>,
 }
 
@@ -97,7 +97,7 @@ impl StepContext {
         run: Arc<SharedRun>,
         at: usize,
         (activation, attempt): (u32, u32),
-        input: Arc<StepInput>,
+        input: StepInput,
         shared: Arc<Activation>,
     ) -> Self {
         Self {
@@ -121,7 +121,7 @@ impl StepContext {
         shared: Arc<Activation>,
     ) -> Self {
         let run = SharedRun::new(runtime, Arc::new([step]), link);
-        Self::new(Arc::new(run), 0, attempt, Arc::new(input), shared)
+        Self::new(Arc::new(run), 0, attempt, input, shared)
     }
 
     /// A context that belongs to no run: for testing a handler by itself. Events go nowhere.

@@ -68,7 +68,7 @@ impl Fold<'_> {
             }
         }
         self.run.loops[at.at()].iteration = iteration;
-        self.run.steps[looped.header.at()].prepared = Some(Arc::new(input));
+        self.run.steps[looped.header.at()].need_seldom().prepared = Some(input);
         self.make_ready(looped.header);
     }
 
@@ -88,9 +88,11 @@ impl Fold<'_> {
         state.attempt = 0;
         state.unresolved = unresolved;
         state.carried = carried;
-        state.absorbed = None;
+        if let Some(seldom) = state.seldom_mut() {
+            seldom.absorbed = None;
+        }
         if planned.is_race() && carried > 0 {
-            self.run.undecided.push(Reverse(step));
+            self.run.undecided.insert(step);
         }
     }
 
@@ -107,7 +109,7 @@ impl Fold<'_> {
         let slots = header.join.map(|join| {
             let mut slots = Vec::new();
             if join != JoinKind::First {
-                slots.extend(is_entry.then(|| Arc::clone(&self.run.input)));
+                slots.extend(is_entry.then(|| self.run.input()));
             }
             slots.extend(header.slots.iter().filter_map(|&edge| {
                 let counts = join != JoinKind::First || self.plan.edge(edge).closes.is_some();
@@ -121,7 +123,7 @@ impl Fold<'_> {
                 .map(|(_, value)| Arc::clone(value))
         });
         let input = if is_entry {
-            let mut fields = self.run.input.as_object().cloned().unwrap_or_default();
+            let mut fields = self.run.input().as_object().cloned().unwrap_or_default();
             fields.extend(
                 back.iter()
                     .map(|(port, value)| (port.to_string(), Value::clone(value))),

@@ -81,7 +81,7 @@ pub enum Happening {
     },
     StepStarted {
         activation: u32,
-        input: Arc<StepInput>,
+        input: StepInput,
     },
     StepCompleted {
         activation: u32,

@@ -28,7 +28,7 @@ impl Fold<'_> {
                     .run
                     .times
                     .last
-                    .saturating_add(self.run.settings.delay_after(attempt));
+                    .saturating_add(self.run.settings().delay_after(attempt));
                 self.run.steps[step.at()].status = StepStatus::Retrying(due);
                 self.command(Command::Retry(step, due));
             }
@@ -44,7 +44,7 @@ impl Fold<'_> {
             .plan
             .step(step)
             .retries
-            .or(self.run.settings.max_retries)
+            .or(self.run.settings().max_retries)
             .unwrap_or(self.plan.definition.params.max_retries);
         retries.saturating_add(1)
     }
@@ -72,7 +72,8 @@ impl Fold<'_> {
             self.run.counts.failed += 1;
             self.emit_failed(step, error, true, false);
             for join in &planned.absorbed_by {
-                self.run.steps[join.at()].absorbed = Some(Box::new(error.clone()));
+                let state = &mut self.run.steps[join.at()];
+                state.need_seldom().absorbed = Some(error.clone());
             }
             self.kill_edges(step);
             self.settled(step);
@@ -138,7 +139,7 @@ impl Fold<'_> {
     pub(super) fn time_out(&mut self) {
         let limit = self
             .run
-            .settings
+            .settings()
             .timeout
             .or(self.plan.timeout)
             .unwrap_or_default();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::state::{Output, RunPhase, StepStatus};
+use super::state::{Output, RunPhase, StepStatus, micros_between};
 use super::{
     AnswerFact, Command, Ending, Fact, Fold, Happening, JournalRecord, ReplayError, RunEvent,
     RunMachine,
@@ -106,7 +106,9 @@ impl Fold<'_> {
                 answer,
             } => self.step_ended(*step, result, state, answer.as_deref()),
             Fact::RetryDue { step } => self.next_attempt(*step),
-            Fact::Intent { step, n } => self.run.steps[step.at()].intent = Some(*n),
+            Fact::Intent { step, n } => {
+                self.run.steps[step.at()].need_seldom().intent = Some(*n);
+            }
             Fact::Asked {
                 step,
                 request_id,
@@ -155,9 +157,7 @@ impl Fold<'_> {
                 duration_ms: *duration_ms,
             });
         }
-        let state = &mut self.run.steps[step.at()];
-        state.intent = None;
-        state.local.clone_from(local);
+        self.run.steps[step.at()].attempt_left(local);
         match result {
             Ending::Ok(value) => {
                 self.leave(step, StepStatus::Completed);
@@ -179,8 +179,9 @@ impl Fold<'_> {
         self.leave(step, StepStatus::Suspended);
         self.run.suspended += 1;
         let state = &mut self.run.steps[step.at()];
-        state.request_id = Some(request_id.to_owned());
-        state.local.clone_from(local);
+        let seldom = state.need_seldom();
+        seldom.request_id = Some(request_id.to_owned());
+        seldom.local.clone_from(local);
         self.emit_of(step, || Happening::HumanTaskCreated {
             task_id: request_id.to_owned(),
             task_type: task_type.to_owned(),
@@ -196,10 +197,8 @@ impl Fold<'_> {
     }
 
     fn escalated(&mut self, step: StepIndex, level: u32, assignee: &str) {
-        let task_id = self.run.steps[step.at()]
-            .request_id
-            .clone()
-            .unwrap_or_default();
+        let request = self.run.steps[step.at()].request_id();
+        let task_id = request.unwrap_or_default().to_owned();
         self.emit_of(step, || Happening::HumanTaskEscalated {
             task_id,
             assignee: assignee.to_owned(),
@@ -214,7 +213,9 @@ impl Fold<'_> {
             self.run.slots_used -= 1;
         } else if state.status == StepStatus::Suspended {
             self.run.suspended -= 1;
-            state.request_id = None;
+            if let Some(seldom) = state.seldom_mut() {
+                seldom.request_id = None;
+            }
         }
         state.status = status;
     }
@@ -233,8 +234,14 @@ impl Fold<'_> {
             output: output.clone(),
             duration_ms,
         });
-        if self.run.settings.emit_data_events {
+        if self.run.settings().emit_data_events {
             self.emit_produced(step, &output);
+        }
+        if !self.plan.step(step).has_conditions {
+            self.deliver_all(step, &output);
+            self.run.steps[step.at()].output = Some(output);
+            self.settled(step);
+            return;
         }
         match self.judge(step, &output, false) {
             Ok(judged) => {
@@ -297,6 +304,6 @@ impl Fold<'_> {
     }
 
     pub(super) fn millis_since(&self, from: llmteam_security::clock::Timestamp) -> u64 {
-        u64::try_from(self.run.times.last.since(from).as_millis()).unwrap_or(u64::MAX)
+        micros_between(from, self.run.times.last) / 1_000
     }
 }

@@ -18,6 +18,7 @@ mod record;
 mod settle;
 mod start;
 mod state;
+mod step_set;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -35,9 +36,10 @@ pub use self::error::ReplayError;
 pub use self::event::{Happening, RunEvent, SkipReason};
 pub use self::outcome::Counts;
 pub use self::record::{AnswerFact, Ending, Fact, JournalRecord, RECORD_VERSION, RunSettings};
-use self::start::ReadyQueue;
-use self::state::{EdgeState, LoopState, StepState, Times};
+use self::start::ReadySteps;
+use self::state::{EdgeState, LoopState, StepState, Times, micros_between};
 pub use self::state::{End, Output, RunPhase, StepStatus};
+use self::step_set::StepSet;
 use crate::canvas::plan::{ExecutionPlan, LoopIndex, StepIndex};
 use crate::runtime::{LocalState, StepInput};
 
@@ -94,16 +96,17 @@ pub struct RunMachine {
 struct Run {
     identity: Arc<RunIdentity>,
     phase: RunPhase,
-    settings: Arc<RunSettings>,
-    input: Arc<Value>,
+    /// Both come with the first record.
+    settings: Option<Arc<RunSettings>>,
+    input: Option<Arc<Value>>,
     /// The variable `run` of expressions, built when the first one asks.
     variable: OnceLock<Value>,
     steps: Vec<StepState>,
     edges: Vec<EdgeState>,
     loops: Vec<LoopState>,
-    ready: ReadyQueue,
+    ready: ReadySteps,
     /// Steps whose inputs may be decided, lowest first.
-    undecided: BinaryHeap<Reverse<StepIndex>>,
+    undecided: StepSet,
     /// Loops whose iteration ended, inner ones first.
     ended_loops: BinaryHeap<Reverse<LoopIndex>>,
     slots_used: u32,
@@ -128,14 +131,14 @@ impl RunMachine {
         let run = Run {
             identity,
             phase: RunPhase::New,
-            settings: Arc::default(),
-            input: Arc::default(),
+            settings: None,
+            input: None,
             variable: OnceLock::new(),
             steps: Vec::new(),
             edges: Vec::new(),
             loops: Vec::new(),
-            ready: ReadyQueue::default(),
-            undecided: BinaryHeap::new(),
+            ready: ReadySteps::default(),
+            undecided: StepSet::default(),
             ended_loops: BinaryHeap::new(),
             slots_used: 0,
             suspended: 0,
@@ -148,7 +151,7 @@ impl RunMachine {
                 ended: None,
                 paused_at: None,
                 paused: Duration::ZERO,
-                active: Duration::ZERO,
+                active_us: 0,
                 active_from: epoch,
             },
         };
@@ -163,7 +166,7 @@ impl RunMachine {
         self.check(record)?;
         let run = &mut self.run;
         run.times.last = record.time;
-        run.times.active = Duration::from_micros(record.active_us);
+        run.times.active_us = record.active_us;
         run.times.active_from = record.time;
         Fold {
             plan: &self.plan,
@@ -177,11 +180,10 @@ impl RunMachine {
     /// Wraps a fact with the time, event number and running time that the next record must have.
     pub fn record(&self, fact: Fact, now: Timestamp) -> JournalRecord {
         let time = now.max(self.run.times.last);
-        let active_us = u64::try_from(self.active_at(time).as_micros()).unwrap_or(u64::MAX);
         JournalRecord {
             time,
             first_event: self.run.next_event,
-            active_us,
+            active_us: self.active_us_at(time),
             fact,
         }
     }
@@ -231,12 +233,12 @@ impl RunMachine {
 
     /// The settings in force.
     pub fn settings(&self) -> &RunSettings {
-        &self.run.settings
+        self.run.settings()
     }
 
-    /// The run input.
-    pub fn input(&self) -> &Arc<Value> {
-        &self.run.input
+    /// The run input, once the run has begun.
+    pub fn input(&self) -> Option<&Arc<Value>> {
+        self.run.input.as_ref()
     }
 
     /// Number of the next event.
@@ -261,7 +263,7 @@ impl RunMachine {
     }
 
     /// What the present activation of a step received.
-    pub fn step_input(&self, step: StepIndex) -> Option<&Arc<StepInput>> {
+    pub fn step_input(&self, step: StepIndex) -> Option<&StepInput> {
         self.run.steps.get(step.at())?.input.as_ref()
     }
 
@@ -270,7 +272,7 @@ impl RunMachine {
         self.run
             .steps
             .get(step.at())
-            .map(|it| it.local.clone())
+            .map(StepState::local)
             .unwrap_or_default()
     }
 
@@ -279,6 +281,7 @@ impl RunMachine {
         self.run
             .steps
             .get(step.at())
+            .and_then(StepState::seldom)
             .is_some_and(|it| it.intent.is_some())
     }
 
@@ -288,7 +291,7 @@ impl RunMachine {
             .steps
             .iter()
             .position(|it| {
-                it.status == StepStatus::Suspended && it.request_id.as_deref() == Some(request_id)
+                it.status == StepStatus::Suspended && it.request_id() == Some(request_id)
             })
             .map(StepIndex::new)
     }
@@ -300,7 +303,8 @@ impl RunMachine {
             .steps
             .iter()
             .filter(|it| it.status == StepStatus::Suspended);
-        open.filter_map(|it| it.request_id.clone()).collect()
+        open.filter_map(|it| it.request_id().map(str::to_owned))
+            .collect()
     }
 
     /// How many steps wait for a person.
@@ -332,13 +336,18 @@ impl RunMachine {
 
     /// How long at least one step has been running.
     pub fn active_at(&self, now: Timestamp) -> Duration {
+        Duration::from_micros(self.active_us_at(now))
+    }
+
+    fn active_us_at(&self, now: Timestamp) -> u64 {
         let times = &self.run.times;
-        let running = if self.run.slots_used > 0 {
-            now.since(times.active_from)
+        if self.run.slots_used > 0 {
+            times
+                .active_us
+                .saturating_add(micros_between(times.active_from, now))
         } else {
-            Duration::ZERO
-        };
-        times.active + running
+            times.active_us
+        }
     }
 
     /// When the segment's time is used up, if something runs and there is a limit.
@@ -348,25 +357,33 @@ impl RunMachine {
         }
         let limit = self
             .run
-            .settings
+            .settings()
             .timeout
             .or(self.plan.timeout)
             .filter(|it| !it.is_zero())?;
         Some(
-            self.run
-                .times
-                .active_from
-                .saturating_add(limit.saturating_sub(self.run.times.active)),
+            self.run.times.active_from.saturating_add(
+                limit.saturating_sub(Duration::from_micros(self.run.times.active_us)),
+            ),
         )
     }
 }
 
 impl Run {
+    fn settings(&self) -> &RunSettings {
+        static UNSET: RunSettings = RunSettings::DEFAULT;
+        self.settings.as_deref().unwrap_or(&UNSET)
+    }
+
+    fn input(&self) -> Arc<Value> {
+        self.input.clone().unwrap_or_default()
+    }
+
     /// The variable `run` of expressions.
     fn variable(&self) -> &Value {
         self.variable.get_or_init(|| {
             json!({
-                "input": *self.input,
+                "input": self.input,
                 "run_id": self.identity.run_id.as_str(),
                 "instance_id": self.identity.instance_id.as_str(),
                 "tenant_id": self.identity.tenant_id.as_str(),

@@ -40,7 +40,7 @@ impl Fold<'_> {
         if run.slots_used > 0 {
             return;
         }
-        let nothing_left = run.suspended == 0 && run.ready.live == 0;
+        let nothing_left = run.suspended == 0 && run.ready.is_empty();
         match run.phase {
             RunPhase::Running | RunPhase::Draining | RunPhase::Held if nothing_left => {
                 self.complete_run();

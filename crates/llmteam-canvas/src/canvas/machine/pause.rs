@@ -45,7 +45,7 @@ impl Fold<'_> {
         self.count_pause();
         self.run.resumed_from = Some(snapshot_id.to_owned());
         if let Some(settings) = settings {
-            self.run.settings = Arc::clone(settings);
+            self.run.settings = Some(Arc::clone(settings));
         }
         let steps_completed = self.run.counts.completed;
         self.emit_top(None, || Happening::SegmentResumed {

@@ -228,22 +228,25 @@ pub struct RunSettings {
 
 impl Default for RunSettings {
     fn default() -> Self {
-        Self {
-            timeout: None,
-            max_retries: None,
-            retry_delay: Duration::from_secs(1),
-            retry_backoff: 2.0,
-            max_retry_delay: Duration::from_secs(30),
-            max_parallel_steps: 10,
-            snapshot_interval: 0,
-            correlation_id: None,
-            emit_data_events: false,
-            emit_call_events: false,
-        }
+        Self::DEFAULT
     }
 }
 
 impl RunSettings {
+    /// What holds unless the host says otherwise.
+    pub(super) const DEFAULT: Self = Self {
+        timeout: None,
+        max_retries: None,
+        retry_delay: Duration::from_secs(1),
+        retry_backoff: 2.0,
+        max_retry_delay: Duration::from_secs(30),
+        max_parallel_steps: 10,
+        snapshot_interval: 0,
+        correlation_id: None,
+        emit_data_events: false,
+        emit_call_events: false,
+    };
+
     /// The delay after failed attempt number `attempt`.
     pub fn delay_after(&self, attempt: u32) -> Duration {
         let exponent = i32::try_from(attempt.saturating_sub(1)).unwrap_or(i32::MAX);

@@ -31,7 +31,7 @@ impl Fold<'_> {
 
     /// Decides steps, the lowest first, until no decision is left.
     pub(super) fn settle(&mut self) {
-        while let Some(Reverse(step)) = self.run.undecided.pop() {
+        while let Some(step) = self.run.undecided.pop_first() {
             if self.run.steps[step.at()].status == StepStatus::Waiting {
                 self.decide(step);
             }
@@ -51,8 +51,9 @@ impl Fold<'_> {
             self.make_ready(step);
             return;
         }
-        if let Some(error) = self.run.steps[step.at()].absorbed.take() {
-            self.fail_run(*error, Some(step));
+        let seldom = self.run.steps[step.at()].seldom_mut();
+        if let Some(error) = seldom.and_then(|it| it.absorbed.take()) {
+            self.fail_run(error, Some(step));
             return;
         }
         self.die(step, SkipReason::BranchNotTaken);
@@ -148,14 +149,7 @@ impl Fold<'_> {
         let mut object = None;
         for &at in &self.plan.step(step).outgoing {
             let edge = self.plan.edge(at);
-            let value = match &edge.source {
-                EdgeSource::Port(port) if !only_error || &**port == "error" => {
-                    self.port_value(step, output, port)
-                }
-                EdgeSource::Whole if !only_error => Some(output.object()),
-                _ => None,
-            };
-            let Some(value) = value else {
+            let Some(value) = self.offered(step, output, &edge.source, only_error) else {
                 judged.push((at, None));
                 continue;
             };
@@ -184,6 +178,35 @@ impl Fold<'_> {
             judged.push((at, carries.then_some(value)));
         }
         Ok(judged)
+    }
+
+    /// What an edge would take from an output, if it has no condition or its condition holds.
+    fn offered(
+        &self,
+        step: StepIndex,
+        output: &Output,
+        source: &EdgeSource,
+        only_error: bool,
+    ) -> Option<Arc<Value>> {
+        match source {
+            EdgeSource::Port(port) if !only_error || &**port == "error" => {
+                self.port_value(step, output, port)
+            }
+            EdgeSource::Whole if !only_error => Some(output.object()),
+            _ => None,
+        }
+    }
+
+    /// Resolves the edges of a step none of which has a condition: there is nothing to judge.
+    pub(super) fn deliver_all(&mut self, step: StepIndex, output: &Output) {
+        let plan = self.plan;
+        let mut delivered = false;
+        for &edge in &plan.step(step).outgoing {
+            let value = self.offered(step, output, &plan.edge(edge).source, false);
+            delivered |= value.is_some();
+            self.resolve(edge, value);
+        }
+        self.run.steps[step.at()].delivered = delivered;
     }
 
     /// Resolves the edges of a step as judged.
@@ -225,7 +248,7 @@ impl Fold<'_> {
         target.carried += u32::from(carried);
         let decided = target.unresolved == 0 || (carried && self.plan.step(edge.to).is_race());
         if decided && target.status == StepStatus::Waiting {
-            self.run.undecided.push(Reverse(edge.to));
+            self.run.undecided.insert(edge.to);
         }
     }
 }

@@ -1,34 +1,48 @@
 //! How steps become ready, in which order they start, and what they receive.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::state::{EdgeState, LoopState, Resolution, RunPhase, StepState, StepStatus};
+use super::step_set::StepSet;
 use super::{Command, Fold, Happening, RunSettings, SkipReason};
 use crate::canvas::handler::StepError;
-use crate::canvas::plan::{EdgeIndex, JoinKind, PlanStep, StepIndex};
+use crate::canvas::plan::{EdgeIndex, JoinKind, PlanInput, PlanStep, StepIndex};
 use crate::runtime::{LocalState, PortName, PortValues, StepInput};
 
 /// Ready steps: `any` and `first` joins first, then by declaration.
 #[derive(Debug, Default)]
-pub(super) struct ReadyQueue {
-    heap: BinaryHeap<Reverse<(bool, StepIndex)>>,
-    /// Steps in the heap that are still ready.
-    pub(super) live: u32,
+pub(super) struct ReadySteps {
+    races: StepSet,
+    others: StepSet,
 }
 
-impl ReadyQueue {
-    fn push(&mut self, step: StepIndex, is_race: bool) {
-        self.heap.push(Reverse((!is_race, step)));
-        self.live += 1;
+impl ReadySteps {
+    fn insert(&mut self, step: StepIndex, is_race: bool) {
+        if is_race {
+            self.races.insert(step);
+        } else {
+            self.others.insert(step);
+        }
+    }
+
+    fn remove(&mut self, step: StepIndex) {
+        self.races.remove(step);
+        self.others.remove(step);
+    }
+
+    fn pop_first(&mut self) -> Option<StepIndex> {
+        self.races.pop_first().or_else(|| self.others.pop_first())
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.races.is_empty() && self.others.is_empty()
     }
 
     pub(super) fn clear(&mut self) {
-        self.heap.clear();
-        self.live = 0;
+        self.races.clear();
+        self.others.clear();
     }
 }
 
@@ -43,8 +57,8 @@ impl Fold<'_> {
         let plan = self.plan;
         let run = &mut *self.run;
         run.phase = RunPhase::Running;
-        run.settings = Arc::clone(settings);
-        run.input = Arc::clone(input);
+        run.settings = Some(Arc::clone(settings));
+        run.input = Some(Arc::clone(input));
         run.times.started = run.times.last;
         run.steps = plan
             .steps
@@ -79,65 +93,64 @@ impl Fold<'_> {
     /// The step may start when a slot is free.
     pub(super) fn make_ready(&mut self, step: StepIndex) {
         self.run.steps[step.at()].status = StepStatus::Ready;
-        self.run.ready.push(step, self.plan.step(step).is_race());
+        self.run.ready.insert(step, self.plan.step(step).is_race());
     }
 
     /// The next attempt waits for a slot instead of a delay.
     pub(super) fn make_retry_ready(&mut self, step: StepIndex) {
         self.leave(step, StepStatus::RetryReady);
-        self.run.ready.push(step, self.plan.step(step).is_race());
+        self.run.ready.insert(step, self.plan.step(step).is_race());
     }
 
     /// Starts the first ready step if a slot is free. False: nothing can start.
     pub(super) fn start_next(&mut self) -> bool {
         let slots = if self.plan.definition.params.parallel_execution {
-            self.run.settings.max_parallel_steps
+            self.run.settings().max_parallel_steps
         } else {
             1
         };
         if !self.run.phase.is_running() || self.run.slots_used >= slots.max(1) {
             return false;
         }
-        while let Some(Reverse((_, step))) = self.run.ready.heap.pop() {
-            match self.run.steps[step.at()].status {
-                StepStatus::Ready => {
-                    self.run.ready.live -= 1;
-                    self.start(step);
-                    return true;
-                }
-                StepStatus::RetryReady => {
-                    self.run.ready.live -= 1;
-                    self.next_attempt(step);
-                    return true;
-                }
-                _ => {}
-            }
+        let Some(step) = self.run.ready.pop_first() else {
+            return false;
+        };
+        if self.run.steps[step.at()].status == StepStatus::RetryReady {
+            self.next_attempt(step);
+        } else {
+            self.start(step);
         }
-        false
+        true
     }
 
     /// A new activation.
     fn start(&mut self, step: StepIndex) {
         let planned = self.plan.step(step);
-        let prepared = self.run.steps[step.at()].prepared.take();
+        let seldom = self.run.steps[step.at()].seldom_mut();
+        let prepared = seldom.and_then(|it| it.prepared.take());
         let repeated = prepared.is_some();
-        let input = prepared.unwrap_or_else(|| Arc::new(self.gather(step)));
-        if self.run.settings.emit_data_events && !repeated {
+        let input = prepared.unwrap_or_else(|| self.gather(step));
+        if self.run.settings().emit_data_events && !repeated {
             self.emit_consumed(step);
         }
         let started_event = self.run.next_event;
+        let activation = self.run.steps[step.at()].activation + 1;
+        self.emit_top(Some(step), || Happening::StepStarted {
+            activation,
+            input: input.clone(),
+        });
         let now = self.run.times.last;
         let state = &mut self.run.steps[step.at()];
-        state.activation += 1;
+        state.activation = activation;
         state.attempt = 1;
-        state.local = LocalState::default();
+        if let Some(seldom) = state.seldom_mut() {
+            seldom.local = LocalState::default();
+        }
         state.started_at = now;
         state.started_event = started_event;
         state.status = StepStatus::Running;
-        state.input = Some(Arc::clone(&input));
-        let activation = state.activation;
+        state.input = Some(input);
         self.take_slot();
-        self.emit_top(Some(step), || Happening::StepStarted { activation, input });
         self.command(Command::Start(step));
         if planned.join == Some(JoinKind::First) {
             self.dismiss_feeders(step);
@@ -164,23 +177,19 @@ impl Fold<'_> {
     fn gather(&self, step: StepIndex) -> StepInput {
         let planned = self.plan.step(step);
         if step == self.plan.entry {
-            let input = StepInput::of_run(Arc::clone(&self.run.input));
+            let input = StepInput::of_run(self.run.input());
             return if planned.join.is_some() {
-                input.with_slots(vec![Arc::clone(&self.run.input)])
+                input.with_slots(vec![self.run.input()])
             } else {
                 input
             };
         }
-        let ports = self.port_values(planned);
         let input = match &planned.only_port {
-            Some(port) => {
-                let value = ports
-                    .iter()
-                    .find(|(name, _)| name == port)
-                    .map(|(_, value)| Arc::clone(value));
-                StepInput::of_ports(ports).with_subject(value.unwrap_or_default())
-            }
-            None => StepInput::of_ports(ports),
+            Some(port) => match planned.inputs.first().and_then(|it| self.latest(it)) {
+                Some(value) => StepInput::of_port(port.clone(), value),
+                None => StepInput::of_ports(PortValues::new()).with_subject(Arc::default()),
+            },
+            None => StepInput::of_ports(self.port_values(planned)),
         };
         if planned.join.is_some() {
             input.with_slots(self.slot_values(planned))
@@ -191,11 +200,19 @@ impl Fold<'_> {
 
     /// The values on the connected ports; of several edges into one the last declared wins.
     pub(super) fn port_values(&self, step: &PlanStep) -> PortValues {
-        let latest = |edges: &[EdgeIndex]| edges.iter().rev().find_map(|edge| self.carried(*edge));
         step.inputs
             .iter()
-            .filter_map(|input| Some((input.name.clone(), latest(&input.edges)?)))
+            .filter_map(|input| Some((input.name.clone(), self.latest(input)?)))
             .collect()
+    }
+
+    /// The value on a connected port.
+    fn latest(&self, input: &PlanInput) -> Option<Arc<Value>> {
+        input
+            .edges
+            .iter()
+            .rev()
+            .find_map(|edge| self.carried(*edge))
     }
 
     /// The values in a join's slots, in slot order.
@@ -242,9 +259,7 @@ impl Fold<'_> {
             if status.is_settled() {
                 continue;
             }
-            if matches!(status, StepStatus::Ready | StepStatus::RetryReady) {
-                self.run.ready.live -= 1;
-            }
+            self.run.ready.remove(step);
             self.stop_attempt(step);
             self.leave(step, StepStatus::Dead);
             self.run.steps[step.at()].dead = Some(SkipReason::JoinSatisfied);
@@ -276,7 +291,7 @@ impl Fold<'_> {
         match state.status {
             StepStatus::Running => self.command(Command::Cancel(step)),
             StepStatus::Suspended => {
-                let request = state.request_id.clone().unwrap_or_default();
+                let request = state.request_id().unwrap_or_default().to_owned();
                 self.command(Command::Withdraw(step, request));
             }
             _ => {}

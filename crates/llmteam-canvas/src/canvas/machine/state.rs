@@ -74,23 +74,64 @@ pub(super) struct StepState {
     pub(super) skipped: bool,
     /// Why it is dead, if it is.
     pub(super) dead: Option<SkipReason>,
-    /// The input of the next activation, where it is known before the start.
-    pub(super) prepared: Option<Arc<StepInput>>,
-    pub(super) input: Option<Arc<StepInput>>,
+    pub(super) input: Option<StepInput>,
     pub(super) output: Option<Output>,
+    pub(super) started_at: Timestamp,
+    /// Number of the `step.started` of the present activation.
+    pub(super) started_event: u64,
+    /// What most steps have nothing of.
+    seldom: Option<Box<Seldom>>,
+}
+
+/// The part of a step's state that most steps never need.
+#[derive(Debug, Default)]
+pub(super) struct Seldom {
+    /// The input of the next activation, where it is known before the start.
+    pub(super) prepared: Option<StepInput>,
     /// Step-local state of the present activation.
     pub(super) local: LocalState,
     /// Call number of an intent that has no result.
     pub(super) intent: Option<u32>,
     pub(super) request_id: Option<String>,
-    pub(super) started_at: Timestamp,
-    /// Number of the `step.started` of the present activation.
-    pub(super) started_event: u64,
     /// The last failure that this join absorbed.
-    pub(super) absorbed: Option<Box<StepError>>,
+    pub(super) absorbed: Option<StepError>,
 }
 
 impl StepState {
+    /// The seldom part, if it was ever needed.
+    pub(super) fn seldom(&self) -> Option<&Seldom> {
+        self.seldom.as_deref()
+    }
+
+    /// As [`Self::seldom`], to be changed.
+    pub(super) fn seldom_mut(&mut self) -> Option<&mut Seldom> {
+        self.seldom.as_deref_mut()
+    }
+
+    /// The seldom part, made if need be.
+    pub(super) fn need_seldom(&mut self) -> &mut Seldom {
+        self.seldom.get_or_insert_default()
+    }
+
+    /// Notes what an attempt has left behind as step-local state; its intent has a result.
+    pub(super) fn attempt_left(&mut self, local: &LocalState) {
+        if self.seldom.is_some() || !local.is_empty() {
+            let seldom = self.need_seldom();
+            seldom.intent = None;
+            seldom.local.clone_from(local);
+        }
+    }
+
+    /// Step-local state of the present activation.
+    pub(super) fn local(&self) -> LocalState {
+        self.seldom().map(|it| it.local.clone()).unwrap_or_default()
+    }
+
+    /// The open request of the step.
+    pub(super) fn request_id(&self) -> Option<&str> {
+        self.seldom()?.request_id.as_deref()
+    }
+
     pub(super) fn new(unresolved: u32) -> Self {
         Self {
             status: StepStatus::Waiting,
@@ -102,15 +143,11 @@ impl StepState {
             completed: false,
             skipped: false,
             dead: None,
-            prepared: None,
             input: None,
             output: None,
-            local: LocalState::default(),
-            intent: None,
-            request_id: None,
             started_at: Timestamp::from_micros(0),
             started_event: 0,
-            absorbed: None,
+            seldom: None,
         }
     }
 }
@@ -178,10 +215,11 @@ impl Output {
     /// The output object.
     pub fn object(&self) -> Arc<Value> {
         match self {
-            Self::Single(port, value) => Arc::new(Value::Object(Map::from_iter([(
-                port.to_string(),
-                Value::clone(value),
-            )]))),
+            Self::Single(port, value) => {
+                let mut fields = Map::new();
+                fields.insert(port.to_string(), Value::clone(value));
+                Arc::new(Value::Object(fields))
+            }
             Self::Keyed(object) => Arc::clone(object),
         }
     }
@@ -252,7 +290,12 @@ pub(super) struct Times {
     pub(super) ended: Option<Timestamp>,
     pub(super) paused_at: Option<Timestamp>,
     pub(super) paused: Duration,
-    /// Running time up to `active_from`.
-    pub(super) active: Duration,
+    /// Running time up to `active_from`, in microseconds.
+    pub(super) active_us: u64,
     pub(super) active_from: Timestamp,
+}
+
+/// The microseconds from one time to a later one; none if it is earlier.
+pub(super) fn micros_between(from: Timestamp, to: Timestamp) -> u64 {
+    u64::try_from(to.as_micros() - from.as_micros()).unwrap_or(0)
 }

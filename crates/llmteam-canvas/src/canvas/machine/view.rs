@@ -33,8 +33,8 @@ impl RunMachine {
                     "status": status_name(it.status),
                     "activation": it.activation,
                     "attempts": it.attempt,
-                    "state": it.local,
-                    "request_id": it.request_id,
+                    "state": it.local(),
+                    "request_id": it.request_id(),
                 });
                 (id.to_owned(), state)
             })
@@ -59,7 +59,7 @@ impl RunMachine {
             })
             .collect();
         let fields = [
-            ("input_data", Value::clone(&run.input)),
+            ("input_data", Value::clone(&run.input())),
             (
                 "current_step",
                 json!(self.current_step().map(|step| self.step_id(step).as_str())),
@@ -70,10 +70,7 @@ impl RunMachine {
             ("edge_states", Value::Array(edges)),
             ("loop_states", Value::Array(loops)),
             ("next_event", json!(run.next_event)),
-            (
-                "active_ms",
-                json!(u64::try_from(run.times.active.as_millis()).unwrap_or(u64::MAX)),
-            ),
+            ("active_ms", json!(run.times.active_us / 1_000)),
             ("original_started_at", json!(run.times.started.to_string())),
         ];
         fields

@@ -221,6 +221,7 @@ impl Graph {
             slots: Vec::new(),
             back_in: Vec::new(),
             outgoing: Vec::new(),
+            has_conditions: false,
             only_port: None,
             innermost,
             feeders: Vec::new(),
@@ -234,7 +235,9 @@ impl Graph {
         let mut agree = vec![true; steps.len()];
         for (at, edge) in edges.iter().enumerate() {
             let at = EdgeIndex::new(at);
-            steps[edge.from.at()].outgoing.push(at);
+            let source = &mut steps[edge.from.at()];
+            source.outgoing.push(at);
+            source.has_conditions |= edge.condition.is_some();
             let target = edge.to.at();
             match &ports_named[target] {
                 None => ports_named[target] = Some(edge.to_port.clone()),

@@ -60,6 +60,8 @@ pub struct PlanStep {
     pub(crate) back_in: Vec<EdgeIndex>,
     /// Edges out of the step, in declaration order.
     pub(crate) outgoing: Vec<EdgeIndex>,
+    /// Whether an edge out of the step has a condition.
+    pub(crate) has_conditions: bool,
     /// The port that all edges into the step name, if they agree.
     pub(crate) only_port: Option<PortName>,
     /// The innermost loop around the step.

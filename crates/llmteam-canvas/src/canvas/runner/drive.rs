@@ -323,7 +323,7 @@ impl Driver {
             Arc::clone(&self.shared),
             step.at(),
             self.machine.step_attempt(step),
-            Arc::clone(self.machine.step_input(step)?),
+            self.machine.step_input(step)?.clone(),
             shared,
         ))
     }

@@ -210,7 +210,7 @@ impl SegmentRunner {
             .await;
         match folded {
             Ok((machine, records, past)) => {
-                let input = Arc::clone(machine.input());
+                let input = machine.input().cloned().unwrap_or_default();
                 let runtime = self.runtime_of(&segment, runtime, &input);
                 Ok(Claimed {
                     segment,
