@@ -60,6 +60,12 @@ impl Activation {
         self.lock().clone()
     }
 
+    /// The state, of which nothing is left.
+    pub(crate) fn take_state(&mut self) -> LocalState {
+        let state = self.state.get_mut();
+        std::mem::take(state.unwrap_or_else(std::sync::PoisonError::into_inner))
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, LocalState> {
         self.state
             .lock()

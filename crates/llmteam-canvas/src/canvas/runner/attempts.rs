@@ -25,9 +25,7 @@ pub(super) const CANCEL_GRACE: Duration = Duration::from_secs(5);
 /// A finished attempt.
 #[derive(Debug)]
 pub(super) struct Finished {
-    pub(super) step: StepIndex,
-    pub(super) activation: u32,
-    pub(super) attempt: u32,
+    pub(super) id: AttemptId,
     pub(super) result: Result<StepOutcome, StepError>,
     pub(super) shared: Arc<Activation>,
 }
@@ -54,14 +52,18 @@ struct InFlight {
 #[derive(Default)]
 pub(super) struct Attempts {
     /// Made for the first attempt that is not over at once.
-    tasks: Option<JoinSet<Result<StepOutcome, StepError>>>,
+    pending: Option<Pending>,
+}
+
+/// Attempts that have a task of their own.
+#[derive(Default)]
+struct Pending {
+    tasks: JoinSet<Result<StepOutcome, StepError>>,
     in_flight: HashMap<Id, InFlight>,
-    /// Finished at the first poll, in the order of starting.
-    at_once: Vec<Finished>,
 }
 
 impl Attempts {
-    /// Starts an attempt and polls it once.
+    /// Starts an attempt and polls it once. What it came to, if it is over by that.
     pub(super) fn start(
         &mut self,
         id: AttemptId,
@@ -69,85 +71,126 @@ impl Attempts {
         shared: Arc<Activation>,
         runtime: &RuntimeContext,
         attempt: BoxFuture<'static, Result<StepOutcome, StepError>>,
-    ) {
+    ) -> Option<Finished> {
         let mut attempt = AssertUnwindSafe(attempt).catch_unwind();
         // Nobody need be woken: what is pending is polled again by its own task.
         let nobody = &mut Context::from_waker(Waker::noop());
         if let Poll::Ready(result) = attempt.poll_unpin(nobody) {
-            let AttemptId {
-                step,
-                activation,
-                attempt,
-            } = id;
             let result = result.unwrap_or_else(|panic| Err(handler_panicked(&*panic)));
-            self.at_once.push(Finished {
-                step,
-                activation,
-                attempt,
-                result,
+            return Some(Finished { id, result, shared });
+        }
+        let runtime = runtime.clone();
+        let pending = self.pending.get_or_insert_default();
+        let task = pending.tasks.spawn(async move {
+            let attempt = async {
+                attempt
+                    .await
+                    .unwrap_or_else(|panic| Err(handler_panicked(&*panic)))
+            };
+            runtime.scope(attempt).await
+        });
+        pending.in_flight.insert(
+            task.id(),
+            InFlight {
+                id,
+                task,
                 shared,
-            });
-        } else {
-            let runtime = runtime.clone();
-            let tasks = self.tasks.get_or_insert_default();
-            let task = tasks.spawn(async move {
-                let attempt = async {
-                    attempt
-                        .await
-                        .unwrap_or_else(|panic| Err(handler_panicked(&*panic)))
-                };
-                runtime.scope(attempt).await
-            });
-            self.in_flight.insert(
-                task.id(),
-                InFlight {
-                    id,
-                    task,
-                    shared,
-                    deadline,
-                    leaving: None,
-                },
-            );
-        }
+                deadline,
+                leaving: None,
+            },
+        );
+        None
     }
 
-    /// Hands over everything that has finished by now.
-    pub(super) fn take_finished(&mut self, mut take: impl FnMut(Finished)) {
-        self.at_once.drain(..).for_each(&mut take);
-        while let Some(joined) = self.tasks.as_mut().and_then(JoinSet::try_join_next_with_id) {
-            if let Some(finished) = self.joined(joined) {
-                take(finished);
+    /// Hands over an attempt that has finished by now.
+    pub(super) fn next_finished(&mut self) -> Option<Finished> {
+        let pending = self.pending.as_mut()?;
+        while let Some(joined) = pending.tasks.try_join_next_with_id() {
+            let finished = pending.joined(joined);
+            if finished.is_some() {
+                return finished;
             }
         }
+        None
     }
 
-    /// Waits until a future is over; never resolves when none is left.
-    pub(super) async fn wait_for_one(&mut self) {
-        // What was started since the last look and was done at its first poll.
-        if !self.at_once.is_empty() {
-            return;
+    /// Waits until a task is over; never resolves when none is left. None: its result no longer counts.
+    pub(super) async fn wait_for_one(&mut self) -> Option<Finished> {
+        if let Some(pending) = &mut self.pending
+            && let Some(joined) = pending.tasks.join_next_with_id().await
+        {
+            return pending.joined(joined);
         }
-        let joined = match &mut self.tasks {
-            Some(tasks) => tasks.join_next_with_id().await,
-            None => None,
-        };
-        match joined {
-            Some(joined) => {
-                let finished = self.joined(joined);
-                self.at_once.extend(finished);
-            }
-            None => std::future::pending().await,
-        }
+        std::future::pending().await
     }
 
     /// The state that an attempt shares with its handler.
     pub(super) fn shared(&self, id: AttemptId) -> Option<Arc<Activation>> {
-        self.in_flight
-            .values()
+        self.in_flight()
             .find(|it| it.id == id)
             .map(|it| Arc::clone(&it.shared))
     }
 
+    /// Tells the present attempt of a step to stop; its result no longer counts (X-69).
+    pub(super) fn cancel(&mut self, step: StepIndex, now: Timestamp) {
+        let pending = self.pending.iter_mut();
+        for it in pending
+            .flat_map(|it| it.in_flight.values_mut())
+            .filter(|it| it.id.step == step && it.leaving.is_none())
+        {
+            it.shared.cancel();
+            it.leaving = Some(now.saturating_add(CANCEL_GRACE));
+        }
+    }
+
+    /// Drops the futures of all cancelled attempts whose time to stop is over.
+    pub(super) fn drop_overdue(&mut self, now: Timestamp) {
+        for it in self
+            .in_flight()
+            .filter(|it| it.leaving.is_some_and(|at| at <= now))
+        {
+            it.task.abort();
+        }
+    }
+
+    /// Drops every future at once.
+    pub(super) fn drop_all(&mut self) {
+        self.pending.iter_mut().for_each(|it| it.tasks.abort_all());
+    }
+
+    /// Whether an attempt of the step is still leaving.
+    pub(super) fn is_leaving(&self, step: StepIndex) -> bool {
+        self.in_flight()
+            .any(|it| it.id.step == step && it.leaving.is_some())
+    }
+
+    /// Whether any future is left.
+    pub(super) fn is_empty(&self) -> bool {
+        self.in_flight().next().is_none()
+    }
+
+    /// Attempts that have had their time, in declaration order.
+    pub(super) fn overdue(&self, now: Timestamp) -> Vec<AttemptId> {
+        let due = |it: &&InFlight| it.leaving.is_none() && it.deadline.is_some_and(|at| at <= now);
+        let mut overdue: Vec<AttemptId> = self.in_flight().filter(due).map(|it| it.id).collect();
+        overdue.sort_by_key(|it| it.step);
+        overdue
+    }
+
+    /// The next time at which an attempt has had its time or must be gone.
+    pub(super) fn next_deadline(&self) -> Option<Timestamp> {
+        self.in_flight()
+            .filter_map(|it| it.leaving.or(it.deadline))
+            .min()
+    }
+
+    fn in_flight(&self) -> impl Iterator<Item = &InFlight> {
+        self.pending.iter().flat_map(|it| it.in_flight.values())
+    }
+}
+
+impl Pending {
+    /// What a task came to; none if its attempt was told to stop, or the task was torn down.
     fn joined(
         &mut self,
         joined: Result<(Id, Result<StepOutcome, StepError>), tokio::task::JoinError>,
@@ -160,80 +203,11 @@ impl Attempts {
         if gone.leaving.is_some() {
             return None;
         }
-        let AttemptId {
-            step,
-            activation,
-            attempt,
-        } = gone.id;
         Some(Finished {
-            step,
-            activation,
-            attempt,
+            id: gone.id,
             result: result?,
             shared: gone.shared,
         })
-    }
-
-    /// Tells the present attempt of a step to stop; its result no longer counts (X-69).
-    pub(super) fn cancel(&mut self, step: StepIndex, now: Timestamp) {
-        self.at_once.retain(|it| it.step != step);
-        for it in self
-            .in_flight
-            .values_mut()
-            .filter(|it| it.id.step == step && it.leaving.is_none())
-        {
-            it.shared.cancel();
-            it.leaving = Some(now.saturating_add(CANCEL_GRACE));
-        }
-    }
-
-    /// Drops the futures of all cancelled attempts whose time to stop is over.
-    pub(super) fn drop_overdue(&mut self, now: Timestamp) {
-        for it in self
-            .in_flight
-            .values()
-            .filter(|it| it.leaving.is_some_and(|at| at <= now))
-        {
-            it.task.abort();
-        }
-    }
-
-    /// Drops every future at once.
-    pub(super) fn drop_all(&mut self) {
-        self.tasks.iter_mut().for_each(JoinSet::abort_all);
-    }
-
-    /// Whether an attempt of the step is still leaving.
-    pub(super) fn is_leaving(&self, step: StepIndex) -> bool {
-        self.in_flight
-            .values()
-            .any(|it| it.id.step == step && it.leaving.is_some())
-    }
-
-    /// Whether any future is left.
-    pub(super) fn is_empty(&self) -> bool {
-        self.in_flight.is_empty() && self.at_once.is_empty()
-    }
-
-    /// Attempts that have had their time, in declaration order.
-    pub(super) fn overdue(&self, now: Timestamp) -> Vec<AttemptId> {
-        let due = |it: &&InFlight| it.leaving.is_none() && it.deadline.is_some_and(|at| at <= now);
-        let mut overdue: Vec<AttemptId> = self
-            .in_flight
-            .values()
-            .filter(due)
-            .map(|it| it.id)
-            .collect();
-        overdue.sort_by_key(|it| it.step);
-        overdue
-    }
-
-    /// The next time at which an attempt has had its time or must be gone.
-    pub(super) fn next_deadline(&self) -> Option<Timestamp> {
-        self.in_flight
-            .values()
-            .filter_map(|it| it.leaving.or(it.deadline))
-            .min()
     }
 }
 
@@ -256,7 +230,7 @@ mod tests {
     use crate::runtime::testing::runtime;
 
     #[test]
-    fn what_was_done_where_it_started_is_not_waited_for() {
+    fn what_is_done_at_its_first_poll_gets_no_task() {
         let mut attempts = Attempts::default();
         let id = AttemptId {
             step: StepIndex::new(0),
@@ -264,11 +238,9 @@ mod tests {
             attempt: 1,
         };
         let done = Box::pin(async { Ok(Value::Null.into()) });
-        attempts.start(id, None, Arc::default(), &runtime("r"), done);
-        assert!(attempts.wait_for_one().now_or_never().is_some());
-        let mut taken = Vec::new();
-        attempts.take_finished(|it| taken.push(it.step));
-        assert_eq!(taken, [id.step]);
+        let finished = attempts.start(id, None, Arc::default(), &runtime("r"), done);
+        assert_eq!(finished.map(|it| it.id), Some(id));
+        assert!(attempts.is_empty());
         assert!(attempts.wait_for_one().now_or_never().is_none());
     }
 }

@@ -1,31 +1,30 @@
 //! The scheduler of one run: one task, one change at a time.
 //!
-//! Each turn looks at what has arrived, folds it in declaration order, keeps the records, and only
+//! Each turn looks at what has arrived, folds it in declaration order (`steps`), keeps the records, and only
 //! then shows the events and carries out the commands.
 //!
-//! What a run seldom does is awaited in a box, so that the future of a run that does none of it stays small.
+//! A turn waits only where it must, and then in a box: the future of a run that never waits stays small.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use llmteam_workflow::human::{HumanEvent, NewInteraction};
 use llmteam_workflow::persistence::JournalError;
 use tokio::sync::oneshot;
 
-use super::attempts::{AttemptId, Attempts, Finished};
-use super::link::RunnerLink;
+use super::attempts::Attempts;
 use super::log::RunLog;
-use super::mailbox::{Control, Inbox, PauseReply, StepMessage};
+use super::mailbox::{Control, Inbox, Mailbox, PauseReply, StepMessage};
 use super::prepared::PreparedSegment;
+use super::result::status_of;
+use super::steps::Arrival;
 use super::watch::Watch;
-use super::{Parts, RunConfig, RunnerError, SegmentResult, SegmentStatus};
-use crate::canvas::handler::{StepError, StepOutcome};
+use super::{Parts, RunnerError, SegmentResult, SegmentStatus};
+use crate::canvas::handler::StepError;
 use crate::canvas::machine::{
-    AnswerFact, Command, Ending, Fact, JournalRecord, Outbox, ReplayError, RunMachine, RunPhase,
-    StepStatus,
+    Command, Ending, Fact, JournalRecord, Outbox, ReplayError, RunMachine, RunPhase, StepStatus,
 };
 use crate::canvas::plan::StepIndex;
-use crate::runtime::{Activation, RuntimeContext, SharedRun, StepContext};
+use crate::runtime::{Activation, RuntimeContext, SharedRun, StepLink};
 
 /// Why a run stopped without a result. Its journal is whole; it is left to recovery.
 #[derive(Debug, thiserror::Error)]
@@ -44,15 +43,17 @@ pub(super) struct Driver {
     pub(super) segment: PreparedSegment,
     pub(super) runtime: RuntimeContext,
     pub(super) parts: Arc<Parts>,
+    /// Stores nothing until the run is opened in the journal.
     pub(super) log: RunLog,
     pub(super) watch: Watch,
-    pub(super) config: Arc<RunConfig>,
     pub(super) inbox: Inbox,
     /// What the contexts of its steps share.
-    shared: Arc<SharedRun>,
+    pub(super) shared: Arc<SharedRun>,
     pub(super) attempts: Attempts,
     out: Outbox,
-    /// Records folded in this turn and not yet kept.
+    /// Records folded in this turn.
+    pub(super) folded: usize,
+    /// Those of them that the log is to keep.
     pub(super) batch: Vec<JournalRecord>,
     /// Intents to acknowledge once the batch is kept.
     recorded: Vec<oneshot::Sender<()>>,
@@ -61,9 +62,11 @@ pub(super) struct Driver {
     /// Whether the last look at human deadlines changed the inbox.
     pub(super) people_acted: bool,
     /// Steps whose next attempt waits for the old future to be gone.
-    blocked: HashSet<StepIndex>,
-    /// Room for what arrives in one turn.
-    arrivals: Vec<Arrival>,
+    pub(super) blocked: BTreeSet<StepIndex>,
+    /// What has come in and is not folded yet.
+    pub(super) arrivals: Vec<Arrival>,
+    /// Left by an attempt that is over, for the next one.
+    pub(super) spare: Option<Arc<Activation>>,
     told: Option<SegmentStatus>,
     /// The snapshot that recovery snapshots of this process replace.
     pub(super) recovery_snapshot: Option<String>,
@@ -71,24 +74,6 @@ pub(super) struct Driver {
     pub(super) since_snapshot: u32,
     pausing: Vec<PauseReply>,
     cancelling: Vec<oneshot::Sender<bool>>,
-}
-
-/// What has come in from outside the scheduler.
-enum Arrival {
-    Finished(Finished),
-    Human(StepIndex, Box<HumanEvent>),
-}
-
-/// A step that wants to ask a person.
-type Question = (StepIndex, Arc<Activation>, Box<NewInteraction>);
-
-impl Arrival {
-    fn step(&self) -> StepIndex {
-        match self {
-            Self::Finished(it) => it.step,
-            Self::Human(step, _) => *step,
-        }
-    }
 }
 
 impl Driver {
@@ -103,14 +88,13 @@ impl Driver {
         runtime: RuntimeContext,
         log: RunLog,
         watch: Watch,
-        config: Arc<RunConfig>,
         inbox: Inbox,
         out: Outbox,
     ) -> Self {
-        let emits_calls = machine.settings().emit_call_events;
-        let link = RunnerLink::new(Arc::clone(inbox.mailbox()), emits_calls);
+        inbox.keep_calls(machine.settings().emit_call_events);
+        let link: Arc<dyn StepLink> = Arc::<Mailbox>::clone(inbox.mailbox());
         let steps = Arc::clone(&machine.plan().specs);
-        let shared = SharedRun::new(runtime.clone(), steps, Arc::new(link));
+        let shared = SharedRun::new(runtime.clone(), steps, link);
         Self {
             parts: Arc::clone(parts),
             machine,
@@ -118,17 +102,18 @@ impl Driver {
             runtime,
             log,
             watch,
-            config,
             inbox,
             shared: Arc::new(shared),
             attempts: Attempts::default(),
             out,
+            folded: 0,
             batch: Vec::new(),
             recorded: Vec::new(),
             used: Vec::new(),
             people_acted: false,
-            blocked: HashSet::new(),
+            blocked: BTreeSet::new(),
             arrivals: Vec::new(),
+            spare: None,
             told: None,
             recovery_snapshot: None,
             since_snapshot: 0,
@@ -159,7 +144,11 @@ impl Driver {
     pub(super) fn fold(&mut self, fact: Fact) -> Result<(), DriveError> {
         let record = self.machine.record(fact, self.parts.clock.now());
         self.machine.apply(&record, &mut self.out)?;
-        self.batch.push(record);
+        self.folded += 1;
+        self.since_snapshot += u32::from(record.fact.is_completion());
+        if self.log.keeps() {
+            self.batch.push(record);
+        }
         Ok(())
     }
 
@@ -168,69 +157,110 @@ impl Driver {
         let outcome = self.turns().await;
         if outcome.is_err() {
             self.attempts.drop_all();
-        } else {
+        } else if !self.attempts.is_empty() {
             Box::pin(self.let_go()).await;
         }
-        Box::pin(self.log.release()).await;
-        let mut result = outcome?;
-        result.events = self.watch.take_collected();
-        if result.status == SegmentStatus::Cancelled
-            && let Some(on_cancel) = &self.config.on_cancel
-        {
-            on_cancel(result.clone()).await;
+        if self.log.keeps() {
+            Box::pin(self.log.release()).await;
         }
-        let paused = result.snapshot_id.clone();
+        outcome?;
+        if let Some(on_cancel) = &self.watch.config.on_cancel
+            && status_of(&self.machine).0 == SegmentStatus::Cancelled
+        {
+            let told = SegmentResult {
+                events: self.watch.collected().to_vec(),
+                ..SegmentResult::of(&self.machine)
+            };
+            on_cancel(told).await;
+        }
+        Ok(self.result())
+    }
+
+    /// What the run has come to, for the caller and for whoever asked it to stop.
+    fn result(mut self: Box<Self>) -> SegmentResult {
+        let result = SegmentResult {
+            events: self.watch.take_collected(),
+            ..SegmentResult::of(&self.machine)
+        };
         // Whoever asked may be gone by now; that changes nothing.
         for reply in self.pausing.drain(..) {
-            let _ = reply.send(Ok(paused.clone()));
+            let _ = reply.send(Ok(result.snapshot_id.clone()));
         }
         for reply in self.cancelling.drain(..) {
             let _ = reply.send(result.status == SegmentStatus::Cancelled);
         }
-        Ok(result)
+        result
     }
 
-    async fn turns(&mut self) -> Result<SegmentResult, DriveError> {
+    /// One turn after the other. What nobody has to wait for is done on the spot.
+    async fn turns(&mut self) -> Result<(), DriveError> {
         loop {
-            self.keep().await?;
+            if self.has_to_keep() {
+                Box::pin(self.keep()).await?;
+            }
+            self.folded = 0;
             self.tell_status();
-            if self.carry_out().await? {
-                return Ok(SegmentResult::of(&self.machine));
+            let slow = self.carry_out();
+            if !slow.is_empty() {
+                Box::pin(self.carry_out_slowly(slow)).await?;
             }
-            if self.listen()? || self.collect().await? || !self.batch.is_empty() {
+            if self.is_over() {
+                return Ok(());
+            }
+            if self.listen()? {
                 continue;
             }
-            if Box::pin(self.fire_timers()).await? {
+            self.take_finished();
+            if self.listens_to_people() {
+                Box::pin(self.poll_people()).await;
+            }
+            if self.arrange_arrivals()? {
+                while let Some(question) = self.fold_arrivals()? {
+                    Box::pin(self.ask(question)).await?;
+                }
+                self.release_hold()?;
                 continue;
             }
-            if self.machine.is_waiting() && self.config.return_when_waiting {
-                return Ok(SegmentResult::of(&self.machine));
+            if self.release_hold()? || self.folded > 0 || Box::pin(self.fire_timers()).await? {
+                continue;
+            }
+            if self.machine.is_waiting() && self.watch.config.return_when_waiting {
+                return Ok(());
             }
             Box::pin(self.wait()).await?;
         }
     }
 
+    /// Whether anybody keeps or looks at what this turn came to.
+    fn has_to_keep(&self) -> bool {
+        let snapshots = self.folded > 0 && self.machine.settings().snapshot_interval > 0;
+        snapshots
+            || !self.batch.is_empty()
+            || !self.recorded.is_empty()
+            || !self.used.is_empty()
+            || !self.out.events.is_empty()
+    }
+
     /// Keeps the records of this turn, then shows what happened.
     pub(super) async fn keep(&mut self) -> Result<(), DriveError> {
         if !self.batch.is_empty() {
-            if self.log.keeps() {
-                Box::pin(self.log.append(&self.machine, &self.batch)).await?;
-            }
-            if self.machine.settings().snapshot_interval > 0 {
-                Box::pin(self.snapshot_now_and_then()).await;
-            }
+            self.log.append(&self.machine, &self.batch).await?;
             self.batch.clear();
+        }
+        if self.folded > 0 {
+            self.snapshot_now_and_then().await;
+            self.folded = 0;
         }
         for recorded in self.recorded.drain(..) {
             let _ = recorded.send(());
         }
         if !self.used.is_empty() {
-            Box::pin(self.mark_used()).await;
+            self.mark_used().await;
         }
-        if !self.out.events.is_empty() {
-            let shown = self.watch.publish(&self.machine, &mut self.out.events);
-            Box::pin(shown).await;
-        }
+        let events = &mut self.out.events;
+        self.watch
+            .publish(&self.machine, &self.runtime, events)
+            .await;
         Ok(())
     }
 
@@ -243,32 +273,46 @@ impl Driver {
         }
     }
 
-    /// Carries out the commands of this turn. True: the run is over or paused.
-    async fn carry_out(&mut self) -> Result<bool, DriveError> {
+    /// Carries out the commands of this turn, except those that have to be waited for: these it gives back.
+    fn carry_out(&mut self) -> Vec<Command> {
         let mut commands = std::mem::take(&mut self.out.commands);
+        let mut slow = Vec::new();
         for command in commands.drain(..) {
             match command {
                 Command::Start(step) => self.start(step),
-                Command::Retry(..) => {}
                 Command::Cancel(step) => self.attempts.cancel(step, self.parts.clock.now()),
-                Command::Withdraw(_, request) => Box::pin(self.withdraw(&request)).await,
-                Command::Snapshot => Box::pin(self.snapshot()).await?,
-                Command::Finish => {}
+                Command::Retry(..) | Command::Finish => {}
+                Command::Withdraw(..) | Command::Snapshot => slow.push(command),
             }
         }
-        if self.out.commands.is_empty() {
-            self.out.commands = commands;
+        // Nothing was folded meanwhile; the room serves the next turn.
+        self.out.commands = commands;
+        slow
+    }
+
+    async fn carry_out_slowly(&mut self, commands: Vec<Command>) -> Result<(), DriveError> {
+        for command in commands {
+            match command {
+                Command::Withdraw(_, request) => self.withdraw(&request).await,
+                Command::Snapshot => self.snapshot().await?,
+                _ => {}
+            }
         }
+        Ok(())
+    }
+
+    /// Whether the run is over or paused, and its last records are kept.
+    fn is_over(&self) -> bool {
         let stopped = matches!(
             self.machine.phase(),
             RunPhase::Ended(_) | RunPhase::Paused { .. }
         );
-        Ok(stopped && self.batch.is_empty())
+        stopped && self.folded == 0
     }
 
     /// Says what the run is doing to whoever asks this process.
     fn tell_status(&mut self) {
-        let (status, _, _) = super::result::status_of(&self.machine);
+        let (status, _, _) = status_of(&self.machine);
         if self.told != Some(status) {
             self.told = Some(status);
             self.inbox.tell(status);
@@ -287,75 +331,20 @@ impl Driver {
         }
     }
 
-    fn start(&mut self, step: StepIndex) {
-        if self.machine.step_status(step) != StepStatus::Running {
-            return;
-        }
-        if self.attempts.is_leaving(step) {
-            self.blocked.insert(step);
-            return;
-        }
-        let (activation, attempt) = self.machine.step_attempt(step);
-        let Some(handler) = self.segment.handler(step).cloned() else {
-            return;
-        };
-        let shared = Arc::new(Activation::with_state(self.machine.step_state(step)));
-        let Some(context) = self.context(step, Arc::clone(&shared)) else {
-            return;
-        };
-        let deadline = self
-            .machine
-            .plan()
-            .step(step)
-            .timeout
-            .map(|limit| self.parts.clock.now().saturating_add(limit));
-        let id = AttemptId {
-            step,
-            activation,
-            attempt,
-        };
-        self.attempts
-            .start(id, deadline, shared, &self.runtime, handler.run(context));
-    }
-
-    pub(super) fn context(&self, step: StepIndex, shared: Arc<Activation>) -> Option<StepContext> {
-        Some(StepContext::new(
-            Arc::clone(&self.shared),
-            step.at(),
-            self.machine.step_attempt(step),
-            self.machine.step_input(step)?.clone(),
-            shared,
-        ))
-    }
-
-    async fn withdraw(&self, request: &str) {
-        let tenant = self.runtime.tenant_id();
-        let withdrawn = match request.parse() {
-            Ok(id) => self
-                .parts
-                .interactions
-                .cancel(tenant, &id, "the step was cancelled")
-                .await
-                .map(drop),
-            Err(_) => Ok(()),
-        };
-        if let Err(error) = withdrawn {
-            tracing::warn!(%error, request, "an open request could not be withdrawn");
-        }
-    }
-
     /// Takes in what steps said and what the host asks for. True: something was folded.
-    fn listen(&mut self) -> Result<bool, DriveError> {
-        let before = self.batch.len();
-        if let Some((controls, messages)) = self.inbox.take() {
-            for control in controls {
-                self.obey(control)?;
-            }
-            for message in messages {
-                self.note(message)?;
-            }
+    pub(super) fn listen(&mut self) -> Result<bool, DriveError> {
+        if !self.inbox.is_filled() {
+            return Ok(false);
         }
-        Ok(self.batch.len() > before)
+        let before = self.folded;
+        let (controls, messages) = self.inbox.take();
+        for control in controls {
+            self.obey(control)?;
+        }
+        for message in messages {
+            self.note(message)?;
+        }
+        Ok(self.folded > before)
     }
 
     fn obey(&mut self, control: Control) -> Result<(), DriveError> {
@@ -425,37 +414,6 @@ impl Driver {
             .map(StepIndex::new)
     }
 
-    /// Folds every completion and answer that has arrived, in declaration order. True: there were some.
-    async fn collect(&mut self) -> Result<bool, DriveError> {
-        let mut arrivals = std::mem::take(&mut self.arrivals);
-        self.attempts
-            .take_finished(|it| arrivals.push(Arrival::Finished(it)));
-        self.unblock();
-        if self.listens_to_people() {
-            Box::pin(self.poll_people(&mut arrivals)).await;
-        }
-        if arrivals.is_empty() {
-            self.arrivals = arrivals;
-            return self.release_hold();
-        }
-        // A step's events came before its result; what arrived in between is taken in first.
-        self.listen()?;
-        arrivals.sort_by_key(Arrival::step);
-        for arrival in arrivals.drain(..) {
-            match arrival {
-                Arrival::Finished(it) => {
-                    if let Some(question) = self.finished(it)? {
-                        Box::pin(self.ask(question)).await?;
-                    }
-                }
-                Arrival::Human(step, event) => self.human(step, &event)?,
-            }
-        }
-        self.arrivals = arrivals;
-        self.release_hold()?;
-        Ok(true)
-    }
-
     /// After a resume: once what people did meanwhile is applied, steps start again.
     fn release_hold(&mut self) -> Result<bool, DriveError> {
         let held = matches!(self.machine.phase(), RunPhase::Held);
@@ -463,112 +421,5 @@ impl Driver {
             self.fold(Fact::Continued)?;
         }
         Ok(held)
-    }
-
-    /// Starts the attempts whose predecessor is gone by now.
-    fn unblock(&mut self) {
-        if self.blocked.is_empty() {
-            return;
-        }
-        let free: Vec<StepIndex> = self
-            .blocked
-            .iter()
-            .copied()
-            .filter(|step| !self.attempts.is_leaving(*step))
-            .collect();
-        for step in free {
-            self.blocked.remove(&step);
-            self.start(step);
-        }
-    }
-
-    /// Folds how an attempt ended. A question is handed back: it must be asked first.
-    fn finished(&mut self, it: Finished) -> Result<Option<Question>, DriveError> {
-        let present = self.machine.step_attempt(it.step) == (it.activation, it.attempt)
-            && self.machine.step_status(it.step) == StepStatus::Running;
-        if !present {
-            return Ok(None);
-        }
-        let result = match it.result {
-            Ok(StepOutcome::Output(output)) => within_limit(output.0),
-            Ok(StepOutcome::Ask(question)) => return Ok(Some((it.step, it.shared, question))),
-            Err(error) => Ending::Err(Box::new(error)),
-        };
-        self.end_step(it.step, result, Some(&it.shared), None)?;
-        Ok(None)
-    }
-
-    /// Asks a person; the step is suspended once the inbox has the question.
-    async fn ask(&mut self, (step, shared, question): Question) -> Result<(), DriveError> {
-        let task_type = question.interaction_type.to_string();
-        match self.parts.interactions.request(*question).await {
-            Ok(request) => self.fold(Fact::Asked {
-                step,
-                request_id: request.request_id.to_string(),
-                task_type,
-                assignee: request.assignee().map(ToString::to_string),
-                state: shared.state(),
-            }),
-            Err(error) => {
-                let error = StepError::new("InteractionError", error.to_string());
-                self.end_step(step, Ending::Err(Box::new(error)), Some(&shared), None)
-            }
-        }
-    }
-
-    pub(super) fn end_step(
-        &mut self,
-        step: StepIndex,
-        result: Ending,
-        shared: Option<&Activation>,
-        answer: Option<AnswerFact>,
-    ) -> Result<(), DriveError> {
-        let state = shared.map_or_else(|| self.machine.step_state(step), Activation::state);
-        self.fold(Fact::StepEnded {
-            step,
-            result,
-            state,
-            answer: answer.map(Box::new),
-        })
-    }
-
-    /// What people did. While the run is pausing nobody asks: it is kept for the resume.
-    async fn poll_people(&mut self, arrivals: &mut Vec<Arrival>) {
-        let events = self
-            .parts
-            .interactions
-            .poll(self.runtime.tenant_id(), self.runtime.run_id());
-        match events.await {
-            Ok(events) => {
-                for event in events {
-                    match self
-                        .machine
-                        .step_of_request(event.outcome.request_id().as_str())
-                    {
-                        Some(step) => arrivals.push(Arrival::Human(step, Box::new(event))),
-                        None => self.used.push(event.id),
-                    }
-                }
-            }
-            Err(error) => tracing::warn!(%error, "the inbox could not be read; it is tried again"),
-        }
-    }
-}
-
-/// A result, unless it is larger than a step's result may be.
-pub(super) fn within_limit(value: Arc<serde_json::Value>) -> Ending {
-    match super::size::exceeds(&value, super::size::MAX_RESULT_BYTES) {
-        false => Ending::Ok(value),
-        true => Ending::Err(Box::new(
-            StepError::new(
-                "OutputTooLarge",
-                format!(
-                    "the result is larger than {} bytes",
-                    super::size::MAX_RESULT_BYTES
-                ),
-            )
-            .with_code("OUTPUT_TOO_LARGE")
-            .fatal(),
-        )),
     }
 }

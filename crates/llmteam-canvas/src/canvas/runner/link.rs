@@ -1,7 +1,5 @@
 //! The way from a running step back to the scheduler of its run.
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 use tokio::sync::oneshot;
 
@@ -10,27 +8,11 @@ use crate::canvas::handler::StepError;
 use crate::events::StepEvent;
 use crate::runtime::{StepLink, StepSpec};
 
-/// The link that the runner hands to steps.
-#[derive(Debug)]
-pub(super) struct RunnerLink {
-    mailbox: Arc<Mailbox>,
-    emits_calls: bool,
-}
-
-impl RunnerLink {
-    pub(super) fn new(mailbox: Arc<Mailbox>, emits_calls: bool) -> Self {
-        Self {
-            mailbox,
-            emits_calls,
-        }
-    }
-}
-
 #[async_trait]
-impl StepLink for RunnerLink {
+impl StepLink for Mailbox {
     fn emit(&self, step: &StepSpec, activation: u32, event: StepEvent) {
         // A run that is over has no use for the event.
-        self.mailbox.message(StepMessage::Emit {
+        self.message(StepMessage::Emit {
             step_id: step.step_id.to_string(),
             activation,
             event,
@@ -38,13 +20,13 @@ impl StepLink for RunnerLink {
     }
 
     fn emits_calls(&self) -> bool {
-        self.emits_calls
+        self.keeps_calls()
     }
 
     async fn intent(&self, step: &StepSpec, activation: u32, n: u32) -> Result<(), StepError> {
         let (recorded, done) = oneshot::channel();
         // A run that is over drops the message, and `done` says so.
-        self.mailbox.message(StepMessage::Intent {
+        self.message(StepMessage::Intent {
             step_id: step.step_id.to_string(),
             activation,
             n,

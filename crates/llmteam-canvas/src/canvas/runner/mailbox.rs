@@ -55,6 +55,8 @@ pub(super) struct Mailbox {
     /// Whether something waits to be read. Spares the reader the lock.
     filled: AtomicBool,
     arrived: Notify,
+    /// Whether the run keeps call events.
+    keeps_calls: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -92,6 +94,11 @@ impl Mailbox {
         self.lock().status
     }
 
+    /// Whether the run keeps call events.
+    pub(super) fn keeps_calls(&self) -> bool {
+        self.keeps_calls.load(Ordering::Relaxed)
+    }
+
     fn put(&self, put: impl FnOnce(&mut Content)) -> bool {
         let mut content = self.lock();
         if !content.open {
@@ -123,22 +130,29 @@ impl Inbox {
         &self.0
     }
 
+    /// Says whether the run keeps call events.
+    pub(super) fn keep_calls(&self, keep: bool) {
+        self.0.keeps_calls.store(keep, Ordering::Relaxed);
+    }
+
     /// Says what the run is doing.
     pub(super) fn tell(&self, status: SegmentStatus) {
         self.0.lock().status = status;
     }
 
-    /// Takes everything out, if there is anything.
-    pub(super) fn take(&self) -> Option<(Vec<Control>, Vec<StepMessage>)> {
-        let filled = &self.0.filled;
-        if !filled.load(Ordering::Relaxed) || !filled.swap(false, Ordering::Acquire) {
-            return None;
-        }
+    /// Whether there is something to take. Costs no lock.
+    pub(super) fn is_filled(&self) -> bool {
+        self.0.filled.load(Ordering::Relaxed)
+    }
+
+    /// Takes everything out.
+    pub(super) fn take(&self) -> (Vec<Control>, Vec<StepMessage>) {
         let mut content = self.0.lock();
-        Some((
+        self.0.filled.store(false, Ordering::Relaxed);
+        (
             std::mem::take(&mut content.controls),
             std::mem::take(&mut content.messages),
-        ))
+        )
     }
 
     /// Waits until there is something to take.
@@ -178,13 +192,13 @@ mod tests {
     #[tokio::test]
     async fn what_is_put_in_arrives_once() {
         let inbox = Inbox::new(Arc::default());
-        assert!(inbox.take().is_none());
+        assert!(!inbox.is_filled());
         let (control, _answer) = pause();
         assert!(inbox.mailbox().control(control));
         inbox.arrived().await;
-        let (controls, messages) = inbox.take().unwrap();
+        let (controls, messages) = inbox.take();
         assert_eq!((controls.len(), messages.len()), (1, 0));
-        assert!(inbox.take().is_none());
+        assert!(!inbox.is_filled());
     }
 
     #[tokio::test]

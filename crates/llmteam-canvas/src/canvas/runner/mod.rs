@@ -21,6 +21,7 @@ mod prepared;
 mod recovery;
 mod result;
 mod size;
+mod steps;
 #[cfg(test)]
 mod tests;
 mod timers;
@@ -52,7 +53,7 @@ pub use self::result::{SegmentResult, SegmentStatus};
 use self::watch::Watch;
 use crate::canvas::catalog::StepCatalog;
 use crate::canvas::definition::SegmentDefinition;
-use crate::canvas::machine::{Fact, JournalRecord, Outbox, RunIdentity, RunMachine, RunPhase};
+use crate::canvas::machine::{Fact, Outbox, RunIdentity, RunMachine, RunPhase};
 use crate::events::EventStream;
 use crate::runtime::RuntimeContext;
 
@@ -161,10 +162,7 @@ impl SegmentRunner {
         config: RunConfig,
     ) -> Result<SegmentResult, RunnerError> {
         let segment = self.prepare(segment)?;
-        self.begin(&segment, runtime, input, config)
-            .await?
-            .run()
-            .await
+        self.run_prepared(&segment, runtime, input, config).await
     }
 
     /// Starts a prepared segment and returns at once (N-02).
@@ -178,7 +176,9 @@ impl SegmentRunner {
         input: Value,
         config: RunConfig,
     ) -> Result<RunHandle, RunnerError> {
-        Ok(self.begin(segment, runtime, input, config).await?.spawn())
+        let mut begun = self.begin(segment, runtime, input, config)?;
+        self.open(&mut begun.driver).await?;
+        Ok(begun.spawn())
     }
 
     /// Runs a prepared segment and waits for its result.
@@ -192,14 +192,13 @@ impl SegmentRunner {
         input: Value,
         config: RunConfig,
     ) -> Result<SegmentResult, RunnerError> {
-        self.begin(segment, runtime, input, config)
-            .await?
-            .run()
-            .await
+        let mut begun = self.begin(segment, runtime, input, config)?;
+        self.open(&mut begun.driver).await?;
+        begun.run().await
     }
 
-    /// The run's row and first record are kept; nothing has been carried out.
-    async fn begin(
+    /// A run whose first record is folded; nothing has been kept or carried out.
+    fn begin(
         &self,
         segment: &PreparedSegment,
         runtime: RuntimeContext,
@@ -229,46 +228,40 @@ impl SegmentRunner {
             ..Outbox::default()
         };
         machine.apply(&record, &mut out)?;
-        let actor = actor_of(&runtime);
-        let log = match &self.0.journal {
-            Some(journal) => {
-                Box::pin(self.open_log(journal, segment, &machine, &record, actor)).await?
-            }
-            None => RunLog::none(),
-        };
-        let config = Arc::new(config);
-        let watch = Watch::new(
-            &machine,
-            self.0.events.clone(),
-            runtime.clone(),
-            Arc::clone(&config),
-        );
-        let driver = Driver::new(
+        let watch = Watch::new(self.0.events.clone(), config);
+        let mut driver = Box::new(Driver::new(
             &self.0,
             machine,
             segment.clone(),
             runtime,
-            log,
+            RunLog::none(),
             watch,
-            config,
             inbox,
             out,
-        );
-        Ok(Begun {
-            driver: Box::new(driver),
-            entered,
-        })
+        ));
+        if self.0.journal.is_some() {
+            driver.batch.push(record);
+        }
+        Ok(Begun { driver, entered })
+    }
+
+    /// Keeps the row and the first record of a run that has begun, if anything is kept.
+    async fn open(&self, driver: &mut Driver) -> Result<(), RunnerError> {
+        if let Some(journal) = &self.0.journal {
+            driver.log = Box::pin(self.open_log(journal, driver)).await?;
+            driver.batch.clear();
+        }
+        Ok(())
     }
 
     /// Creates the run in the journal with its first record.
     async fn open_log(
         &self,
         journal: &Arc<dyn Journal>,
-        segment: &PreparedSegment,
-        machine: &RunMachine,
-        first: &JournalRecord,
-        actor: Actor,
+        driver: &Driver,
     ) -> Result<RunLog, RunnerError> {
+        let (segment, machine, first) = (&driver.segment, &driver.machine, &driver.batch);
+        let actor = actor_of(&driver.runtime);
         let identity = machine.identity();
         self.store_definition(&**journal, &identity.tenant_id, segment)
             .await?;
@@ -278,15 +271,15 @@ impl SegmentRunner {
             run: identity.run_id.clone(),
             segment: identity.segment_id.clone(),
             definition: segment.plan().digest().to_owned(),
-            started_at: first.time,
+            started_at: machine.started_at(),
             parent: None,
             audit: if journal.audits() {
-                audit::events(machine, std::slice::from_ref(first), &actor)
+                audit::events(machine, first, &actor)
             } else {
                 Vec::new()
             },
         };
-        let entries = log::entries(machine, std::slice::from_ref(first), 0)?;
+        let entries = log::entries(machine, first, 0)?;
         let lease = journal.create(run, &Owner::current(), entries).await?;
         let mut log = RunLog::of(Arc::clone(journal), lease, 1, actor);
         if matches!(machine.phase(), RunPhase::Ended(_)) {
@@ -347,7 +340,7 @@ fn identity_of(segment: &PreparedSegment, runtime: &RuntimeContext) -> RunIdenti
     }
 }
 
-/// A run whose journal is open and that nothing drives yet.
+/// A run among the live ones that nothing drives yet.
 struct Begun {
     driver: Box<Driver>,
     entered: Entered,

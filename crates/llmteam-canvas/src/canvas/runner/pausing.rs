@@ -114,8 +114,6 @@ impl Driver {
     /// as well, so a failure is only logged.
     pub(super) async fn snapshot_now_and_then(&mut self) {
         let interval = self.machine.settings().snapshot_interval;
-        let completions = self.batch.iter().filter(|it| it.fact.is_completion());
-        self.since_snapshot += u32::try_from(completions.count()).unwrap_or(u32::MAX);
         let over = matches!(
             self.machine.phase(),
             RunPhase::Ended(_) | RunPhase::Paused { .. }

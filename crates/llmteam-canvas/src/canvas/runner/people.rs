@@ -3,11 +3,53 @@
 use llmteam_workflow::human::{HumanEvent, HumanOutcome};
 
 use super::drive::{DriveError, Driver};
+use super::steps::Arrival;
 use crate::canvas::handler::{StepError, StepHandler, StepOutput};
 use crate::canvas::machine::{AnswerFact, Ending, Fact};
 use crate::canvas::plan::StepIndex;
 
 impl Driver {
+    /// Withdraws a request whose step was cancelled.
+    pub(super) async fn withdraw(&self, request: &str) {
+        let tenant = self.runtime.tenant_id();
+        let withdrawn = match request.parse() {
+            Ok(id) => self
+                .parts
+                .interactions
+                .cancel(tenant, &id, "the step was cancelled")
+                .await
+                .map(drop),
+            Err(_) => Ok(()),
+        };
+        if let Err(error) = withdrawn {
+            tracing::warn!(%error, request, "an open request could not be withdrawn");
+        }
+    }
+
+    /// What people did. While the run is pausing nobody asks: it is kept for the resume.
+    pub(super) async fn poll_people(&mut self) {
+        let events = self
+            .parts
+            .interactions
+            .poll(self.runtime.tenant_id(), self.runtime.run_id());
+        match events.await {
+            Ok(events) => {
+                for event in events {
+                    match self
+                        .machine
+                        .step_of_request(event.outcome.request_id().as_str())
+                    {
+                        Some(step) => {
+                            self.arrivals.push(Arrival::Human(step, Box::new(event)));
+                        }
+                        None => self.used.push(event.id),
+                    }
+                }
+            }
+            Err(error) => tracing::warn!(%error, "the inbox could not be read; it is tried again"),
+        }
+    }
+
     /// Folds an answer, an escalation or the end of waiting.
     pub(super) fn human(&mut self, step: StepIndex, event: &HumanEvent) -> Result<(), DriveError> {
         let outcome = &event.outcome;
@@ -82,7 +124,7 @@ impl Driver {
             ),
         };
         match made {
-            Ok(output) => super::drive::within_limit(output.0),
+            Ok(output) => super::steps::within_limit(output.0),
             Err(error) => Ending::Err(Box::new(error)),
         }
     }

@@ -17,16 +17,20 @@ use crate::canvas::validate::SegmentValidator;
 ///
 /// Replacing a handler in the catalog affects segments prepared afterwards only (K-02).
 #[derive(Clone)]
-pub struct PreparedSegment {
+pub struct PreparedSegment(Arc<Prepared>);
+
+struct Prepared {
     plan: Arc<ExecutionPlan>,
     segment_id: SegmentId,
-    handlers: Arc<[Option<Arc<dyn StepHandler>>]>,
+    handlers: Vec<Option<Arc<dyn StepHandler>>>,
+    /// The first reachable step that nothing can run.
+    step_without_handler: Option<StepIndex>,
 }
 
 impl std::fmt::Debug for PreparedSegment {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("PreparedSegment")
-            .field("digest", &self.plan.digest())
+            .field("digest", &self.plan().digest())
             .finish_non_exhaustive()
     }
 }
@@ -42,39 +46,41 @@ impl PreparedSegment {
             .raise_if_invalid()
             .map_err(CanvasError::from)?;
         let plan = ExecutionPlan::compile(segment, |type_id| catalog.get(type_id))?;
-        let handlers = segment
+        let handlers: Vec<_> = segment
             .steps
             .iter()
             .map(|step| catalog.get_handler(&step.step_type))
             .collect();
-        let segment_id = segment.segment_id.parse().map_err(PlanError::from)?;
-        Ok(Self {
+        let step_without_handler = plan
+            .steps()
+            .iter()
+            .zip(&handlers)
+            .position(|(step, handler)| step.is_reachable() && handler.is_none())
+            .map(StepIndex::new);
+        Ok(Self(Arc::new(Prepared {
             plan: Arc::new(plan),
-            segment_id,
+            segment_id: segment.segment_id.parse().map_err(PlanError::from)?,
             handlers,
-        })
+            step_without_handler,
+        })))
     }
 
     /// The compiled plan.
     pub fn plan(&self) -> &Arc<ExecutionPlan> {
-        &self.plan
+        &self.0.plan
     }
 
     /// The segment's id.
     pub fn segment_id(&self) -> &SegmentId {
-        &self.segment_id
+        &self.0.segment_id
     }
 
     pub(super) fn handler(&self, step: StepIndex) -> Option<&Arc<dyn StepHandler>> {
-        self.handlers.get(step.at())?.as_ref()
+        self.0.handlers.get(step.at())?.as_ref()
     }
 
     /// The first reachable step that nothing can run.
     pub(super) fn step_without_handler(&self) -> Option<StepIndex> {
-        let steps = self.plan.steps().iter().enumerate();
-        steps
-            .filter(|(at, step)| step.is_reachable() && self.handlers[*at].is_none())
-            .map(|(at, _)| StepIndex::new(at))
-            .next()
+        self.0.step_without_handler
     }
 }

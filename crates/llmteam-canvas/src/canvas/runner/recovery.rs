@@ -154,21 +154,13 @@ impl SegmentRunner {
         let journal = self.journal()?;
         let log = RunLog::of(Arc::clone(journal), lease, records, actor_of(&runtime));
         let phase = machine.phase().clone();
-        let config = Arc::new(config);
-        let mut watch = Watch::new(
-            &machine,
-            self.0.events.clone(),
-            runtime.clone(),
-            Arc::clone(&config),
-        );
-        watch.remember(&mut past.events).await;
+        let mut watch = Watch::new(self.0.events.clone(), config);
+        watch.remember(&machine, &runtime, &mut past.events).await;
         let out = Outbox {
             wants_events,
             ..Outbox::default()
         };
-        let mut driver = Driver::new(
-            &self.0, machine, segment, runtime, log, watch, config, inbox, out,
-        );
+        let mut driver = Driver::new(&self.0, machine, segment, runtime, log, watch, inbox, out);
         if let Err(error) = go_on(&phase, &mut driver) {
             driver.give_up().await;
             return Err(error);

@@ -14,10 +14,16 @@ pub(super) fn exceeds(value: &Value, limit: usize) -> bool {
     while let Some(value) = next {
         size += own_size(value);
         match value {
-            Value::Array(items) => add_up(items.iter(), &mut size, &mut rest),
+            Value::Array(items) => {
+                for item in items {
+                    add(item, &mut size, &mut rest);
+                }
+            }
             Value::Object(fields) => {
-                size += fields.keys().map(|key| key.len() + 4).sum::<usize>();
-                add_up(fields.values(), &mut size, &mut rest);
+                for (key, value) in fields {
+                    size += key.len() + 4;
+                    add(value, &mut size, &mut rest);
+                }
             }
             _ => {}
         }
@@ -29,17 +35,11 @@ pub(super) fn exceeds(value: &Value, limit: usize) -> bool {
     false
 }
 
-/// Adds the sizes of `values`, and keeps for later those that hold others.
-fn add_up<'a>(
-    values: impl Iterator<Item = &'a Value>,
-    size: &mut usize,
-    rest: &mut SmallVec<[&'a Value; 16]>,
-) {
-    for value in values {
-        match value {
-            Value::Array(_) | Value::Object(_) => rest.push(value),
-            plain => *size += own_size(plain),
-        }
+/// Adds the size of a value, or keeps one for later that holds others.
+fn add<'a>(value: &'a Value, size: &mut usize, rest: &mut SmallVec<[&'a Value; 16]>) {
+    match value {
+        Value::Array(_) | Value::Object(_) => rest.push(value),
+        plain => *size += own_size(plain),
     }
 }
 

@@ -12,7 +12,7 @@ impl Driver {
     /// in declaration order. True: something was due.
     pub(super) async fn fire_timers(&mut self) -> Result<bool, DriveError> {
         let now = self.parts.clock.now();
-        let before = self.batch.len();
+        let before = self.folded;
         for step in self.retries_due(now) {
             self.fold(Fact::RetryDue { step })?;
         }
@@ -48,7 +48,7 @@ impl Driver {
         if self.machine.time_limit().is_some_and(|at| at <= now) {
             self.fold(Fact::TimedOut)?;
         }
-        Ok(self.batch.len() > before || self.people_acted)
+        Ok(self.folded > before || self.people_acted)
     }
 
     fn retries_due(&self, now: Timestamp) -> Vec<StepIndex> {
@@ -138,7 +138,7 @@ impl Driver {
         tokio::select! {
             biased;
             () = self.inbox.arrived() => {}
-            () = self.attempts.wait_for_one() => {}
+            finished = self.attempts.wait_for_one() => self.arrived(finished),
             () = people => {}
             () = timer => {}
         }
@@ -153,10 +153,9 @@ impl Driver {
             let deadline = self.attempts.next_deadline().unwrap_or(now);
             tokio::select! {
                 biased;
-                () = self.attempts.wait_for_one() => {}
+                _ = self.attempts.wait_for_one() => {}
                 () = self.parts.clock.sleep_until(deadline, Wake::Timer) => {}
             }
-            self.attempts.take_finished(drop);
         }
     }
 }

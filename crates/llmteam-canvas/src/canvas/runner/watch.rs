@@ -1,71 +1,63 @@
 //! Who looks at a run: event stream, hooks, callbacks, and the result's own copy.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use futures_util::FutureExt;
 
-use llmteam_security::id::SegmentId;
-
 use super::RunConfig;
 use crate::canvas::machine::{Happening, RunEvent, RunMachine};
-use crate::canvas::plan::ExecutionPlan;
 use crate::events::{ErrorInfo, EventSource, EventStream, Projection, WorktrailEvent};
 use crate::runtime::RuntimeContext;
 
 /// Draws events and hands them on. Nothing that goes wrong here changes the run (E-02, X-68).
 pub(super) struct Watch {
     /// Made for the first event: most runs of a library user have nobody looking.
-    projection: OnceLock<Projection>,
-    correlation_id: Option<Arc<str>>,
-    plan: Arc<ExecutionPlan>,
-    segment_id: SegmentId,
+    projection: Option<Projection>,
     stream: Option<EventStream>,
-    runtime: RuntimeContext,
-    config: Arc<RunConfig>,
+    pub(super) config: RunConfig,
     collected: Vec<Arc<WorktrailEvent>>,
 }
 
 impl Watch {
-    pub(super) fn new(
-        machine: &RunMachine,
-        stream: Option<EventStream>,
-        runtime: RuntimeContext,
-        config: Arc<RunConfig>,
-    ) -> Self {
-        let correlation_id = machine.settings().correlation_id.as_deref().map(Arc::from);
+    pub(super) fn new(stream: Option<EventStream>, config: RunConfig) -> Self {
         Self {
-            projection: OnceLock::new(),
-            correlation_id,
-            plan: Arc::clone(machine.plan()),
-            segment_id: machine.identity().segment_id.clone(),
+            projection: None,
             stream,
-            runtime,
             config,
             collected: Vec::new(),
         }
     }
 
-    fn projection(&self) -> &Projection {
-        self.projection.get_or_init(|| {
-            let source = EventSource::new(
-                &self.runtime,
-                self.segment_id.clone(),
-                self.correlation_id.clone(),
-            );
-            Projection::new(Arc::clone(&self.plan), source)
-        })
+    fn draw(
+        &mut self,
+        machine: &RunMachine,
+        runtime: &RuntimeContext,
+        event: &RunEvent,
+    ) -> Arc<WorktrailEvent> {
+        let projection = self.projection.get_or_insert_with(|| {
+            let segment_id = machine.identity().segment_id.clone();
+            let correlation_id = machine.settings().correlation_id.as_deref();
+            let source = EventSource::new(runtime, segment_id, correlation_id.map(Arc::from));
+            Projection::new(Arc::clone(machine.plan()), source)
+        });
+        Arc::new(projection.draw(event))
     }
 
     /// Takes in what happened before this process had the run: for the stream's history and the result,
     /// not for hooks and callbacks, which heard of it then.
-    pub(super) async fn remember(&mut self, events: &mut Vec<RunEvent>) {
+    pub(super) async fn remember(
+        &mut self,
+        machine: &RunMachine,
+        runtime: &RuntimeContext,
+        events: &mut Vec<RunEvent>,
+    ) {
         let told = match &self.stream {
-            Some(stream) => last_number(stream, &self.runtime).await,
+            Some(stream) => last_number(stream, runtime).await,
             None => 0,
         };
         for event in events.drain(..) {
-            let drawn = Arc::new(self.projection().draw(&event));
+            let drawn = self.draw(machine, runtime, &event);
             if let Some(stream) = self.stream.as_ref().filter(|_| event.number > told) {
                 stream.publish(Arc::clone(&drawn));
             }
@@ -76,18 +68,28 @@ impl Watch {
     }
 
     /// Publishes what happened, in order.
-    pub(super) async fn publish(&mut self, machine: &RunMachine, events: &mut Vec<RunEvent>) {
+    pub(super) async fn publish(
+        &mut self,
+        machine: &RunMachine,
+        runtime: &RuntimeContext,
+        events: &mut Vec<RunEvent>,
+    ) {
         for event in events.drain(..) {
-            let drawn = Arc::new(self.projection().draw(&event));
+            let drawn = self.draw(machine, runtime, &event);
             if let Some(stream) = &self.stream {
                 stream.publish(Arc::clone(&drawn));
             }
-            self.runtime.notify(&drawn);
+            runtime.notify(&drawn);
             if self.config.collect_events {
                 self.collected.push(drawn);
             }
             self.call_back(machine, &event).await;
         }
+    }
+
+    /// Events kept for the result so far.
+    pub(super) fn collected(&self) -> &[Arc<WorktrailEvent>] {
+        &self.collected
     }
 
     /// Events kept for the result.
