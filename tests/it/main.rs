@@ -2,3 +2,4 @@
 
 mod conformance;
 mod equivalence;
+mod mining;

@@ -4,4 +4,5 @@
 
 pub mod canvas;
 pub mod events;
+pub mod mining;
 pub mod runtime;

@@ -2,6 +2,7 @@
 
 mod audit;
 mod license;
+mod mine;
 mod tenants;
 
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use llmteam::persistence::RunState;
 pub(crate) use self::{
     audit::Audit,
     license::{Issue, License},
+    mine::{Drawing, LogFormat, Mine, Miner, Source},
     tenants::Tenants,
 };
 
@@ -40,6 +42,9 @@ pub(crate) enum Command {
     /// Check, show, prove and export the audit log
     #[command(subcommand)]
     Audit(Audit),
+    /// Learn from runs: what they did, how long it took, and whether it was as designed
+    #[command(subcommand)]
+    Mine(Mine),
     /// List, make and delete tenants
     #[command(subcommand)]
     Tenants(Tenants),

@@ -8,7 +8,9 @@ use llmteam::canvas::validate::ValidationMessage;
 use llmteam::human::HumanError;
 use llmteam::id::RunId;
 use llmteam::licensing::LicenseValidationError;
+use llmteam::mining::{DesignError, LogError};
 use llmteam::persistence::{JournalError, SnapshotError};
+use llmteam::roles::mining::MiningError;
 use llmteam::sql::SqlError;
 use llmteam::tenancy::TenantError;
 
@@ -18,11 +20,20 @@ pub(crate) enum CliError {
     #[error("File not found: {}", .0.display())]
     FileNotFound(PathBuf),
     #[error("file `{}` cannot be read: {reason}", path.display())]
-    FileUnreadable { path: PathBuf, reason: String },
+    FileUnreadable {
+        path: PathBuf,
+        reason: String,
+    },
     #[error("file `{}` is larger than {limit} bytes", path.display())]
-    FileTooLarge { path: PathBuf, limit: u64 },
+    FileTooLarge {
+        path: PathBuf,
+        limit: u64,
+    },
     #[error("Invalid JSON in {}: {reason}", path.display())]
-    InvalidJson { path: PathBuf, reason: String },
+    InvalidJson {
+        path: PathBuf,
+        reason: String,
+    },
     #[error("Invalid input JSON: {0}")]
     InvalidInput(String),
     #[error("{message}")]
@@ -31,7 +42,10 @@ pub(crate) enum CliError {
         hint: Option<String>,
     },
     #[error("the configuration `{}` is not valid:{}", path.display(), listed(faults))]
-    Config { path: PathBuf, faults: Vec<String> },
+    Config {
+        path: PathBuf,
+        faults: Vec<String>,
+    },
     #[error("segment `{}` is not valid:{}", path.display(), listed(messages))]
     InvalidSegment {
         path: PathBuf,
@@ -51,6 +65,11 @@ pub(crate) enum CliError {
     Tenant(#[from] TenantError),
     #[error(transparent)]
     License(#[from] LicenseValidationError),
+    Log(#[from] LogError),
+    #[error(transparent)]
+    Mining(#[from] MiningError),
+    #[error(transparent)]
+    Design(#[from] DesignError),
     #[error("`memory:` keeps no audit log; use a database")]
     NoAuditLog,
     #[error(transparent)]
@@ -64,7 +83,10 @@ pub(crate) enum CliError {
     #[error("the result cannot be written: {0}")]
     Output(#[from] std::io::Error),
     #[error("stopped; run `{run}` is as far as it was recorded")]
-    Interrupted { run: RunId, hint: Option<String> },
+    Interrupted {
+        run: RunId,
+        hint: Option<String>,
+    },
 }
 
 fn listed<T: ToString>(faults: &[T]) -> String {
@@ -107,6 +129,9 @@ impl CliError {
             | Self::Audit(_)
             | Self::Tenant(_)
             | Self::License(_)
+            | Self::Log(_)
+            | Self::Mining(_)
+            | Self::Design(_)
             | Self::NoAuditLog
             | Self::Database(_)
             | Self::Output(_)

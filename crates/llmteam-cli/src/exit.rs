@@ -44,6 +44,9 @@ pub(crate) fn of_error(error: &CliError) -> u8 {
         | CliError::Human(_)
         | CliError::Database(_)
         | CliError::Audit(_)
+        | CliError::Log(_)
+        | CliError::Mining(_)
+        | CliError::Design(_)
         | CliError::Tenant(_)
         | CliError::License(_)
         | CliError::ResourcesMissing { .. }

@@ -11,11 +11,13 @@
 //! | [`llm`] | `orchestration` | the contract of language models, and a scripted one |
 //! | [`hierarchy`] | `orchestration` | contexts of agents, pipelines and groups above one another |
 //! | [`execution`], [`licensing`] | `orchestration` | many agents at once within limits, and how much a host may use |
+//! | [`roles`] | `orchestration` | who works and decides, and what the work really was ([`roles::mining`]) |
 //! | [`egress`] | `workflow` | outbound HTTP |
 //! | [`human`] | `workflow` | questions to people and their answers |
 //! | [`persistence`] | `workflow` | the run journal, leases, snapshots |
 //! | [`canvas`] | `canvas` | segments: the JSON contract, its checks, the step types |
 //! | [`events`] | `canvas` | what a run did, as it happens and afterwards |
+//! | [`mining`] | `canvas` | runs as an event log, and beside what was designed |
 //! | [`runtime`] | `canvas` | what a run may reach: models, HTTP clients, stores, secrets |
 //!
 //! # A segment
@@ -48,13 +50,15 @@ pub use llmteam_security::{audit, clock, context, id, kv, principal, ratelimit, 
 pub use llmteam_security::sql;
 
 #[cfg(feature = "orchestration")]
-pub use llmteam_orchestration::{call, context as hierarchy, execution, licensing, llm, script};
+pub use llmteam_orchestration::{
+    call, context as hierarchy, execution, licensing, llm, roles, script,
+};
 
 #[cfg(feature = "workflow")]
 pub use llmteam_workflow::{egress, human, persistence};
 
 #[cfg(feature = "canvas")]
-pub use llmteam_canvas::{canvas, events, runtime};
+pub use llmteam_canvas::{canvas, events, mining, runtime};
 
 /// Compiles and runs the code of the README with the doc tests.
 #[cfg(all(doctest, feature = "canvas"))]

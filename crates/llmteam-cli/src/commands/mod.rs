@@ -3,6 +3,7 @@
 mod audit;
 mod catalog;
 mod license;
+mod mine;
 mod plan;
 mod resume;
 mod run;
@@ -24,6 +25,7 @@ pub(crate) async fn perform(command: Command) -> Result<u8, CliError> {
         Command::Runs(args) => runs::perform(args).await,
         Command::Tasks(args) => tasks::perform(args).await,
         Command::Audit(args) => audit::perform(args).await,
+        Command::Mine(args) => mine::perform(args).await,
         Command::Tenants(args) => tenants::perform(args).await,
         Command::License(args) => license::perform(args),
         Command::Validate(args) => validate::perform(&args),

@@ -11,6 +11,7 @@ mod bad_input;
 mod crash;
 mod examples;
 mod license;
+mod mine;
 mod people;
 mod program;
 mod usage;

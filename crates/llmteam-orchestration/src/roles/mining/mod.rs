@@ -1,7 +1,7 @@
 //! Process mining: what the work really was, read from what was recorded.
 //!
-//! [`engine`] records events while work goes on. [`log`] is what was recorded, one row for each activity instance.
-//! [`dfg`] says what followed what, [`performance`] how long it took, [`rework`] what was done again and
+//! [`engine`] records events while work goes on, [`cases`] gathers whole cases. [`log`] is what was recorded, one row for each activity instance.
+//! [`dfg`] says what followed what, [`performance`] how long it took, [`standstill`] how long of that it stood still, [`rework`] what was done again and
 //! [`resources`] who worked with whom.
 //!
 //! [`variants`] is the log as the algorithms see it: sequences of activities, equal ones counted once. [`petri`] and [`tree`]
@@ -9,6 +9,7 @@
 //! [`xes`] and [`ocel`] are the formats of logs.
 //! This module knows no run, no journal and no graph; who has those makes a log of them.
 
+pub mod cases;
 pub mod conformance;
 pub mod dfg;
 pub mod discovery;
@@ -27,11 +28,13 @@ pub mod performance;
 pub mod petri;
 pub mod resources;
 pub mod rework;
+pub mod standstill;
 pub mod tree;
 pub mod variants;
 pub mod xes;
 pub mod xml;
 
+pub use cases::{Case, CaseEvent, CaseLog};
 pub use conformance::{
     Alignment, AlignmentDeviation, AlignmentFitness, ConformanceError, DeviationKind, Move,
     ReplayFitness, SearchBound, TraceReplay, fitness_alignments, fitness_token_based_replay,
@@ -65,6 +68,7 @@ pub use petri::{
 };
 pub use resources::{discover_handover_of_work_network, discover_working_together_network};
 pub use rework::{Rework, get_minimum_self_distance, get_rework_cases_per_activity};
+pub use standstill::get_suspended_time;
 pub use tree::{Operator, ProcessTree, ProcessTreeError, ProcessTreeParseError};
 pub use variants::{ActivityIndex, TooManyActivities, Variant, Variants};
 pub use xes::{XesImport, XesLifecycle, XesOptions, XesWarnings, export_xes, import_xes};
