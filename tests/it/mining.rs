@@ -111,6 +111,7 @@ fn compare(seeds: std::ops::Range<u64>) {
     assert!(compared > 500, "only {compared} runs completed");
 }
 
+// covers: MC-10, MC-11, MC-12, MC-13
 #[test]
 fn what_completes_is_what_the_net_allows() {
     compare(0..4_000);

@@ -155,6 +155,7 @@ fn models_are_found_and_drawn() {
     assert!(drawn(&["--miner", "inductive", "--dot"]).contains("shape=circle"));
 }
 
+// covers: MC-06
 #[test]
 fn segments_are_not_mixed_and_tenants_see_their_own() {
     let recorded = Recorded::new();
@@ -220,6 +221,7 @@ fn runs_are_as_designed_when_they_began() {
     }
 }
 
+// covers: MC-22
 #[test]
 fn a_step_that_was_taken_out_of_the_design_is_the_one_deviation() {
     let recorded = Recorded::new();
@@ -275,6 +277,7 @@ fn a_step_that_was_put_into_the_design_is_missing() {
     assert_eq!(deviation[0]["runs"], 2);
 }
 
+// covers: MC-21
 #[test]
 fn each_run_is_compared_with_the_definition_it_began_with() {
     let recorded = Recorded::new();
@@ -308,6 +311,7 @@ fn each_run_is_compared_with_the_definition_it_began_with() {
     assert_eq!(one["cases"], 1);
 }
 
+// covers: MC-20
 #[test]
 fn what_cannot_be_compared_is_said() {
     let place = Place::new();
