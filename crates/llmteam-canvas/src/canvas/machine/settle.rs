@@ -11,6 +11,7 @@ use super::{Fold, Happening, SkipReason};
 use crate::canvas::expression::EdgeNames;
 use crate::canvas::handler::StepError;
 use crate::canvas::plan::{EdgeIndex, EdgeSource, PlanStep, StepIndex};
+use crate::runtime::StepInput;
 
 /// What the edges of a step carry, in declaration order.
 pub(super) type Judged = SmallVec<[(EdgeIndex, Option<Arc<Value>>); 4]>;
@@ -160,7 +161,7 @@ impl Fold<'_> {
                     let input = self.run.steps[step.at()]
                         .input
                         .as_ref()
-                        .map(|it| it.object());
+                        .map(StepInput::object);
                     condition
                         .holds(&EdgeNames {
                             output,
