@@ -15,7 +15,7 @@ use llmteam_canvas::canvas::machine::{
 };
 use llmteam_canvas::canvas::plan::StepIndex;
 use llmteam_canvas::events::WorktrailEvent;
-use llmteam_canvas::runtime::LocalState;
+use llmteam_canvas::runtime::{LocalState, StepInput};
 use llmteam_security::clock::Timestamp;
 use serde_json::{Map, Value, json};
 use state::{Attempt, Request};
@@ -260,7 +260,7 @@ impl Simulation<'_> {
                 if request.call != call || request.closed {
                     return Ok(());
                 }
-                let input = self.machine.step_input(step).map(|it| it.subject());
+                let input = self.machine.step_input(step).map(StepInput::subject);
                 let subject = input.as_deref().unwrap_or(&Value::Null);
                 let config = &self.prepared.spec(step).config;
                 let Some(output) = answer_outcome(config, subject, &answer["respond"]) else {

@@ -65,6 +65,7 @@ pub(crate) enum CliError {
     Tenant(#[from] TenantError),
     #[error(transparent)]
     License(#[from] LicenseValidationError),
+    #[error(transparent)]
     Log(#[from] LogError),
     #[error(transparent)]
     Mining(#[from] MiningError),

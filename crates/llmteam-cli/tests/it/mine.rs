@@ -282,7 +282,7 @@ fn a_step_that_was_put_into_the_design_is_missing() {
 fn each_run_is_compared_with_the_definition_it_began_with() {
     let recorded = Recorded::new();
     let now = recorded.changed("hello", |segment| {
-        segment["description"] = json!("The same steps.")
+        segment["description"] = json!("The same steps.");
     });
     let config = example("hello.toml");
     recorded
