@@ -20,20 +20,11 @@ pub(crate) enum CliError {
     #[error("File not found: {}", .0.display())]
     FileNotFound(PathBuf),
     #[error("file `{}` cannot be read: {reason}", path.display())]
-    FileUnreadable {
-        path: PathBuf,
-        reason: String,
-    },
+    FileUnreadable { path: PathBuf, reason: String },
     #[error("file `{}` is larger than {limit} bytes", path.display())]
-    FileTooLarge {
-        path: PathBuf,
-        limit: u64,
-    },
+    FileTooLarge { path: PathBuf, limit: u64 },
     #[error("Invalid JSON in {}: {reason}", path.display())]
-    InvalidJson {
-        path: PathBuf,
-        reason: String,
-    },
+    InvalidJson { path: PathBuf, reason: String },
     #[error("Invalid input JSON: {0}")]
     InvalidInput(String),
     #[error("{message}")]
@@ -42,10 +33,7 @@ pub(crate) enum CliError {
         hint: Option<String>,
     },
     #[error("the configuration `{}` is not valid:{}", path.display(), listed(faults))]
-    Config {
-        path: PathBuf,
-        faults: Vec<String>,
-    },
+    Config { path: PathBuf, faults: Vec<String> },
     #[error("segment `{}` is not valid:{}", path.display(), listed(messages))]
     InvalidSegment {
         path: PathBuf,
@@ -84,10 +72,7 @@ pub(crate) enum CliError {
     #[error("the result cannot be written: {0}")]
     Output(#[from] std::io::Error),
     #[error("stopped; run `{run}` is as far as it was recorded")]
-    Interrupted {
-        run: RunId,
-        hint: Option<String>,
-    },
+    Interrupted { run: RunId, hint: Option<String> },
 }
 
 fn listed<T: ToString>(faults: &[T]) -> String {

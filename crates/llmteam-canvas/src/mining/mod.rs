@@ -16,3 +16,8 @@ pub use self::{
     log::{LogError, MinedRuns, RunEvents, RunProjection, RunSelection, SkippedRun, read_runs},
     net::net_of_plan,
 };
+
+/// Compiles and runs the code of the page with the doc tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../../docs/mining.md")]
+struct Page;

@@ -114,6 +114,9 @@ pub(crate) struct Drawing {
     /// Draw it for Mermaid
     #[arg(long)]
     pub(crate) mermaid: bool,
+    /// Write the net as PNML (inductive)
+    #[arg(long)]
+    pub(crate) pnml: bool,
 }
 
 /// How a model is found.

@@ -153,6 +153,16 @@ fn models_are_found_and_drawn() {
     assert!(drawn(&["--dot"]).starts_with("digraph model {"));
     assert!(drawn(&["--mermaid"]).starts_with("flowchart LR"));
     assert!(drawn(&["--miner", "inductive", "--dot"]).contains("shape=circle"));
+    let pnml = drawn(&["--miner", "inductive", "--pnml"]);
+    assert!(
+        pnml.contains("<pnml") && pnml.contains("publisher"),
+        "{pnml}"
+    );
+    let no_net = recorded
+        .place
+        .call(&["mine", "discover", "--pnml"])
+        .exits(2);
+    assert!(no_net.err.contains("--miner inductive"), "{}", no_net.err);
 }
 
 // covers: MC-06

@@ -6,9 +6,11 @@ use llmteam_orchestration::roles::mining::{
     AttributeValue, CaseLog, EventLog, Lifecycle, Outcome, get_suspended_time,
 };
 use llmteam_security::Timestamp;
+use llmteam_security::id::TenantId;
+use llmteam_workflow::persistence::{Journal, JournalEntry, MemoryJournal, NewRun, Owner};
 use serde_json::{Value, json};
 
-use super::{DEFINITION, RunProjection, SEGMENT};
+use super::{DEFINITION, RunProjection, RunSelection, SEGMENT, read_runs};
 use crate::canvas::catalog::StepCatalog;
 use crate::canvas::definition::SegmentDefinition;
 use crate::canvas::handler::StepError;
@@ -271,4 +273,77 @@ fn a_case_says_what_it_is_a_run_of_and_nothing_that_it_worked_on() {
     );
     assert_eq!(attribute("tenant"), r#"Text("t")"#);
     assert!(!format!("{log:?}").contains("s3cr3t"));
+}
+
+/// A tenant's runs `r0`, `r1`… of a segment with one step, all begun.
+async fn begun(journal: &MemoryJournal, tenant: &TenantId, count: usize, definition: Option<&str>) {
+    let segment =
+        json!({"segment_id": "s", "name": "S", "steps": [{"step_id": "a", "type": "transform"}]});
+    let recorded = Recorded::new(segment["steps"].clone(), json!([]));
+    let plan = recorded.machine.plan();
+    let body = plan.definition().to_value().unwrap().to_string();
+    journal
+        .put_definition(tenant, plan.digest(), &body)
+        .await
+        .unwrap();
+    for at in 0..count {
+        let run = NewRun {
+            tenant: tenant.clone(),
+            instance: "i".parse().unwrap(),
+            run: format!("r{at}").parse().unwrap(),
+            segment: "s".parse().unwrap(),
+            definition: definition.unwrap_or(plan.digest()).to_owned(),
+            started_at: Timestamp::from_micros(at as i64),
+            parent: None,
+            audit: Vec::new(),
+        };
+        let first = JournalEntry {
+            index: 0,
+            kind: "started".into(),
+            step: None,
+            time: run.started_at,
+            body: serde_json::to_vec(&recorded.records[0]).unwrap(),
+        };
+        journal
+            .create(run, &Owner::current(), vec![first])
+            .await
+            .unwrap();
+    }
+}
+
+// covers: MC-06
+#[tokio::test]
+async fn all_pages_are_read_oldest_first_and_nobody_elses() {
+    let journal = MemoryJournal::default();
+    let [ours, theirs]: [TenantId; 2] = ["t", "u"].map(|it| it.parse().unwrap());
+    begun(&journal, &ours, 600, None).await;
+    begun(&journal, &theirs, 3, Some("gone")).await;
+    let catalog = StepCatalog::with_builtins();
+    let read = async |tenant: &TenantId, selection: &RunSelection| {
+        read_runs(&journal, tenant, selection, &catalog)
+            .await
+            .unwrap()
+    };
+    let runs = read(&ours, &RunSelection::default()).await;
+    let names: Vec<&str> = (0..runs.log.case_count())
+        .map(|it| runs.log.case_name(it))
+        .collect();
+    let expected: Vec<String> = (0..600).map(|it| format!("r{it}")).collect();
+    assert_eq!(names, expected);
+    assert_eq!((runs.segments(), runs.skipped.len()), (vec!["s"], 0));
+    let late = RunSelection {
+        since: Some(Timestamp::from_micros(590)),
+        until: Some(Timestamp::from_micros(595)),
+        ..RunSelection::default()
+    };
+    assert_eq!(read(&ours, &late).await.log.case_count(), 5);
+
+    let unreadable = read(&theirs, &RunSelection::default()).await;
+    assert_eq!(unreadable.log.case_count(), 0);
+    assert_eq!(unreadable.skipped.len(), 3);
+    assert!(
+        unreadable.skipped[0]
+            .reason
+            .contains("`gone` is not stored")
+    );
 }

@@ -63,6 +63,7 @@ fn a_chain_is_a_chain() {
     assert_eq!((net.places().len(), net.arcs()), (3, 4));
 }
 
+// covers: MC-11
 #[test]
 fn a_condition_takes_one_branch_and_a_split_takes_all() {
     let steps = |kind: &str| {
@@ -80,6 +81,7 @@ fn a_condition_takes_one_branch_and_a_split_takes_all() {
     assert_eq!(transitions(&both), ["a", "b", "c", "d"]);
 }
 
+// covers: MC-12
 #[test]
 fn a_first_join_takes_the_rest_out_of_hands() {
     let net = net(

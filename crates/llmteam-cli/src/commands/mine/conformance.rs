@@ -168,10 +168,10 @@ fn deviation(it: &StepDeviation) -> String {
     let unknown = if it.designed {
         ""
     } else {
-        ", which is not in the design"
+        ", not in the design"
     };
     format!(
-        "{} {}{unknown} {place}: {} runs, {} times, as in {}",
+        "{} {} {place}{unknown}: {} runs, {} times, as in {}",
         deviation_word(it.kind),
         it.step,
         it.runs,

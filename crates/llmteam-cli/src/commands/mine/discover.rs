@@ -2,8 +2,8 @@
 
 use llmteam::roles::mining::{
     Branching, Dfg, EventLog, Gateway, HeuristicsNet, HeuristicsOptions, ProcessModel, SearchBound,
-    discover_dfg, discover_heuristics_net, discover_process_tree_inductive, fitness_alignments,
-    precision_alignments, simplicity_petri_net,
+    discover_dfg, discover_heuristics_net, discover_process_tree_inductive, export_pnml,
+    fitness_alignments, precision_alignments, simplicity_petri_net,
 };
 use serde_json::{Value, json};
 
@@ -24,6 +24,11 @@ pub(super) async fn perform(
     source: &Source,
     json: bool,
 ) -> Result<u8, CliError> {
+    if drawing.pnml && miner != Miner::Inductive {
+        return Err(CliError::usage(
+            "`--pnml` writes a net, which only `--miner inductive` finds",
+        ));
+    }
     let log = source::read_one(source).await?.log;
     match miner {
         Miner::Dfg => dfg(&log, drawing, json),
@@ -78,6 +83,10 @@ fn inductive(log: &EventLog, noise: f64, drawing: Drawing, json: bool) -> Result
     let tree = discover_process_tree_inductive(&variants, noise)
         .map_err(|error| CliError::usage(error.to_string()))?;
     let net = tree.to_petri_net();
+    if drawing.pnml {
+        let text = export_pnml(&net).map_err(std::io::Error::other)?;
+        return output::line(text.trim_end());
+    }
     if let Some(text) = draw::net(&net).drawn(drawing) {
         return output::line(&text);
     }
