@@ -68,6 +68,7 @@ async fn a_team_of_two_agents() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
+#[cfg(test)]
 #[cfg(all(unix, feature = "sqlite"))]
 mod killed {
     //! Whoever rotates and destroys keys is killed at any moment; what is left opens or is reported erased.
