@@ -28,7 +28,9 @@ struct Recorded {
 
 impl Recorded {
     fn new(steps: Value, edges: Value) -> Self {
-        let segment = json!({"segment_id": "s", "name": "S", "steps": steps, "edges": edges});
+        let mut segment = json!({"segment_id": "s", "name": "S"});
+        segment["steps"] = steps;
+        segment["edges"] = edges;
         let segment = SegmentDefinition::from_value(segment).unwrap();
         let catalog = StepCatalog::with_builtins();
         let plan = ExecutionPlan::compile(&segment, |id| catalog.get(id)).unwrap();

@@ -11,7 +11,9 @@ use crate::canvas::definition::SegmentDefinition;
 use crate::canvas::plan::ExecutionPlan;
 
 fn net(steps: Value, edges: Value) -> PetriNet {
-    let segment = json!({"segment_id": "s", "name": "S", "steps": steps, "edges": edges});
+    let mut segment = json!({"segment_id": "s", "name": "S"});
+    segment["steps"] = steps;
+    segment["edges"] = edges;
     let segment = SegmentDefinition::from_value(segment).unwrap();
     let catalog = StepCatalog::with_builtins();
     net_of_plan(&ExecutionPlan::compile(&segment, |id| catalog.get(id)).unwrap()).unwrap()
