@@ -1,4 +1,5 @@
-//! A log of a million events: what followed what, the variants, XES in and out, each beside the bare work.
+//! A log of a million events: what followed what, the variants, their replay on a net, XES in and out, each beside the
+//! bare work.
 //!
 //! The logs come from `mining_log.py`, whose seed makes the counts known: 45 edges and 438 variants of 100,000 cases, 44
 //! and 200 of 10,000. They are checked before anything is timed. `LLMTEAM_MINING_LOGS` names a folder that has or
@@ -10,11 +11,12 @@ use std::{
     hint::black_box,
     io::Write,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, ExitStatus, Stdio},
 };
 
 use llmteam_orchestration::roles::mining::{
-    EventLog, LogOptions, ReadLimits, XesOptions, discover_dfg, export_xes, import_xes,
+    EventLog, LogOptions, Marking, PetriNet, ReadLimits, SearchBound, XesOptions, discover_dfg,
+    export_xes, fitness_token_based_replay, import_pnml, import_xes, petri::Arc,
 };
 use quick_xml::{Reader, events::Event};
 
@@ -24,19 +26,23 @@ use crate::measure::{Report, plain_rate};
 const LOGS: [(usize, usize, usize, usize); 2] =
     [(10_000, 101_890, 44, 200), (100_000, 1_018_760, 45, 438)];
 
+/// The fitness of the net by token replay, of the smaller log and of the larger, to six places.
+const FITNESS: [f64; 2] = [0.986417, 0.986846];
+
 pub(crate) fn measure(report: &mut Report) {
     for (cases, events, edges, variants) in LOGS {
-        let names = ["dfg", "variants", "xes-read", "xes-write"];
-        let names = names.map(|it| format!("mining/{it}/{cases}"));
-        if !names.iter().any(|it| report.wants(it)) {
+        let names = ["dfg", "variants", "replay", "xes-read", "xes-write"];
+        let name = |of: &str| format!("mining/{of}/{cases}");
+        if !names.iter().any(|it| report.wants(&name(it))) {
             continue;
         }
-        let Some(text) = xes(cases) else {
+        let Some((text, net)) = files(cases) else {
             eprintln!("mining: no python3 and no `LLMTEAM_MINING_LOGS`, not measured");
             return;
         };
         let log = read(&text);
         let bare = Bare::of(&log);
+        let bare_net = BareNet::of(&net, &log);
         assert_eq!(
             log.instance_count(),
             events,
@@ -45,86 +51,90 @@ pub(crate) fn measure(report: &mut Report) {
         assert_eq!(discover_dfg(&log).edges.len(), edges);
         assert_eq!(log.variants().iter().len(), variants);
         assert_eq!(bare.variants().len(), variants);
-        if report.wants(&names[0]) {
-            let ours = plain_rate(events, || {
-                black_box(discover_dfg(&log));
-            });
-            let floor = plain_rate(events, || {
+        let fitness = replay(&log, &net);
+        assert!((fitness - FITNESS[usize::from(cases > 10_000)]).abs() < 5e-7);
+        assert!((bare.replay(&bare_net) - fitness).abs() < 1e-9);
+        let mut row = |of: &str, target, ours: &mut dyn FnMut(), floor: Floor<'_>| {
+            if report.wants(&name(of)) {
+                let ours = plain_rate(events, ours);
+                let floor = (floor.0, plain_rate(events, floor.1));
+                report.add(&name(of), "events/s", ours, floor, target);
+            }
+        };
+        row(
+            "dfg",
+            0.3,
+            &mut || drop(black_box(discover_dfg(&log))),
+            ("bytes, one square", &mut || {
                 black_box(bare.dfg());
-            });
-            report.add(
-                &names[0],
-                "events/s",
-                ours,
-                ("bytes, one square", floor),
-                0.3,
-            );
-        }
-        if report.wants(&names[1]) {
-            let ours = plain_rate(events, || {
-                black_box(log.variants());
-            });
-            let floor = plain_rate(events, || {
-                black_box(bare.variants());
-            });
-            report.add(
-                &names[1],
-                "events/s",
-                ours,
-                ("bytes, hash only", floor),
-                0.33,
-            );
-        }
-        if report.wants(&names[2]) {
-            let ours = plain_rate(events, || {
-                black_box(read(&text));
-            });
-            let floor = plain_rate(events, || {
+            }),
+        );
+        row(
+            "variants",
+            0.33,
+            &mut || drop(black_box(log.variants())),
+            ("bytes, hash only", &mut || drop(black_box(bare.variants()))),
+        );
+        row(
+            "replay",
+            0.33,
+            &mut || {
+                black_box(replay(&log, &net));
+            },
+            ("bytes, each variant once", &mut || {
+                black_box(bare.replay(&bare_net));
+            }),
+        );
+        row(
+            "xes-read",
+            0.75,
+            &mut || drop(black_box(read(&text))),
+            ("quick-xml, tags only", &mut || {
                 black_box(pull(&text));
-            });
-            report.add(
-                &names[2],
-                "events/s",
-                ours,
-                ("quick-xml, tags only", floor),
-                0.75,
-            );
-        }
-        if report.wants(&names[3]) {
-            let ours = plain_rate(events, || {
+            }),
+        );
+        row(
+            "xes-write",
+            0.7,
+            &mut || {
                 black_box(write(&log));
-            });
-            let floor = plain_rate(events, || {
+            },
+            ("format!, times given", &mut || {
                 black_box(bare.format());
-            });
-            report.add(
-                &names[3],
-                "events/s",
-                ours,
-                ("format!, times given", floor),
-                0.7,
-            );
-        }
+            }),
+        );
     }
 }
 
-/// The text of a log of so many cases.
-fn xes(cases: usize) -> Option<Vec<u8>> {
+/// What the least is, and doing it.
+type Floor<'a> = (&'a str, &'a mut dyn FnMut());
+
+/// A log of so many cases as XES, and the net that it is compared with.
+fn files(cases: usize) -> Option<(Vec<u8>, PetriNet)> {
     let folder = std::env::var_os("LLMTEAM_MINING_LOGS").map_or_else(
         || std::env::temp_dir().join("llmteam-mining"),
         PathBuf::from,
     );
-    let file = folder.join(format!("log_{cases}.xes"));
-    if !file.exists() {
+    let log = folder.join(format!("log_{cases}.xes"));
+    if !log.exists() {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/mining_log.py");
         let made = Command::new("python3")
             .arg(script)
             .arg(&folder)
             .arg(cases.to_string())
+            .stdout(Stdio::null())
             .status();
-        made.ok().filter(std::process::ExitStatus::success)?;
+        made.ok().filter(ExitStatus::success)?;
     }
-    std::fs::read(file).ok()
+    let net = std::fs::File::open(folder.join("net.pnml")).ok()?;
+    let net = import_pnml(net).expect("the net is PNML");
+    Some((std::fs::read(log).ok()?, net))
+}
+
+fn replay(log: &EventLog, net: &PetriNet) -> f64 {
+    fitness_token_based_replay(&log.variants(), net, SearchBound::default())
+        .expect("the net has no silent steps to search")
+        .log_fitness
 }
 
 fn read(text: &[u8]) -> EventLog {
@@ -208,12 +218,41 @@ impl Bare {
     fn variants(&self) -> HashMap<u64, u32, BuildHasherDefault<Given>> {
         let mut variants = HashMap::default();
         for case in self.cases() {
-            let hash = case.iter().fold(0xcbf2_9ce4_8422_2325, |hash: u64, it| {
-                (hash ^ u64::from(*it)).wrapping_mul(0x0100_0000_01b3)
-            });
-            *variants.entry(hash).or_insert(0) += 1;
+            *variants.entry(hash(case)).or_insert(0) += 1;
         }
         variants
+    }
+
+    /// The fitness of all tokens together, each variant replayed once.
+    fn replay(&self, net: &BareNet) -> f64 {
+        let mut variants: HashMap<u64, (u64, &[u8]), BuildHasherDefault<Given>> =
+            HashMap::default();
+        for case in self.cases() {
+            variants.entry(hash(case)).or_insert((0, case)).0 += 1;
+        }
+        let (mut missing, mut remaining, mut consumed, mut produced) = (0, 0, 0, 0);
+        for (cases, variant) in variants.into_values() {
+            let mut marking = net.first;
+            let (mut m, mut c, mut p) = (0, 1, 1);
+            let mut take = |marking: &mut [u8; PLACES], place: usize| match marking[place] {
+                0 => m += 1,
+                _ => marking[place] -= 1,
+            };
+            for event in variant {
+                let (taken, put) = &net.steps[usize::from(*event)];
+                taken.iter().for_each(|it| take(&mut marking, *it));
+                put.iter().for_each(|it| marking[*it] += 1);
+                c += taken.len() as u64;
+                p += put.len() as u64;
+            }
+            take(&mut marking, net.last);
+            missing += cases * m;
+            consumed += cases * c;
+            produced += cases * p;
+            remaining += cases * marking.iter().map(|it| u64::from(*it)).sum::<u64>();
+        }
+        let share = |of: u64, all: u64| of as f64 / all as f64;
+        0.5 * (1.0 - share(missing, consumed)) + 0.5 * (1.0 - share(remaining, produced))
     }
 
     fn format(&self) -> usize {
@@ -227,6 +266,45 @@ impl Bare {
             .expect("memory takes it");
         }
         out.len()
+    }
+}
+
+fn hash(case: &[u8]) -> u64 {
+    case.iter().fold(0xcbf2_9ce4_8422_2325, |hash: u64, it| {
+        (hash ^ u64::from(*it)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+/// Places of a bare net; the net has no more.
+const PLACES: usize = 16;
+
+/// A net as numbers: the places that each activity takes from and puts into, one token each.
+struct BareNet {
+    steps: Vec<(Vec<usize>, Vec<usize>)>,
+    first: [u8; PLACES],
+    last: usize,
+}
+
+impl BareNet {
+    fn of(net: &PetriNet, log: &EventLog) -> Self {
+        let steps = log.activities().iter().map(|activity| {
+            let mut labelled = net.transitions().iter();
+            let it = labelled.find(|it| it.label.as_deref() == Some(&**activity));
+            let it = it.expect("the net knows the activities");
+            let places = |arcs: &[Arc]| arcs.iter().map(|it| it.place.get()).collect();
+            (places(&it.inputs), places(&it.outputs))
+        });
+        let marked = |marking: &Marking| {
+            let (place, _) = marking.marked().next().expect("one place is marked");
+            place.get()
+        };
+        let mut first = [0; PLACES];
+        first[marked(net.initial_marking())] = 1;
+        Self {
+            steps: steps.collect(),
+            first,
+            last: marked(net.final_marking()),
+        }
     }
 }
 

@@ -71,7 +71,7 @@ fn who_waits_for_its_own_budget_holds_up_nobody_else() {
         ..bucket(1e9, 100, RateLimitStrategy::Reject)
     };
     let config = KeyedRateLimitConfig {
-        tenant: bucket(1.0 / 3600.0, 1, RateLimitStrategy::Wait),
+        tenant: bucket(1.0, 1, RateLimitStrategy::Wait),
         endpoint: Some(endpoint),
         endpoints_per_tenant: 2,
         tenants: 3,
